@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The front door. Every target is a script in lab/ which reads these variables
+# from the environment and says what is wrong with them.
+
+BASE ?= 6.12
+VARIANT ?= patched
+CPUS ?= 16
+export BASE VARIANT CPUS KSRC JOBS FORCE TIMEOUT
+
+# "make clean" alone is about every base, "make clean BASE=6.12" about one.
+export BASE_GIVEN := $(if $(filter command line environment,$(origin BASE)),y)
+
+# The kernel's own makefiles are not to see what was meant for this one.
+MAKEOVERRIDES =
+
+TARGETS := boot check tree kernel series refresh clean
+
+.PHONY: help distclean $(TARGETS)
+.NOTPARALLEL:
+
+## help       this text (the default)
+help:
+	@echo 'make TARGET [BASE=$(BASE)] [VARIANT=patched|vanilla|debug] [CPUS=$(CPUS)] [KSRC=dir] [JOBS=n]'
+	@sed -n 's/^## /  /p' Makefile
+
+## boot       boot the kernel in QEMU: udev coldplug, the kselftest, a summary
+## check      all tests; the last line is "N passed, N failed"
+## tree       build/BASE/linux: a git tree, tag "base", one commit per patch
+## kernel     build/BASE/VARIANT: a built kernel, fit for "make M="
+## series     build/BASE/series/*.patch: what git am and git send-email take
+## refresh    rewrite patches/BASE and the overlay from build/BASE/linux
+## clean      remove build/BASE (every base without BASE=); keeps the download
+## distclean  remove build/ altogether
+$(TARGETS):
+	@lab/$@
+
+distclean:
+	@lab/clean all
