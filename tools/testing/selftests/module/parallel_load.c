@@ -1,0 +1,2380 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What do the others get, when many ask at once for one module?
+ *
+ * The modules in test_modules/ stand in a gate of pl_ctl in the middle of their
+ * load. That lets a test put every request where it wants it before anything
+ * happens: a request counts as waiting when /proc/PID/syscall shows it in the
+ * system call and /proc/PID/stat shows it asleep there. Nothing depends on how
+ * long something takes; a deadline only turns a hang into a failure.
+ *
+ * The modules are expected in test_modules/ beside this program, or in the
+ * directory that the environment variable PARALLEL_LOAD_MODULES names.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/elf.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../kselftest_harness.h"
+
+/*
+ * Seconds. The slowest machine to think of is an emulated one with far more
+ * CPUs than its host has. The harness kills the test without a teardown when
+ * its own limit is reached, so that one is longer than all the others together.
+ */
+#define TEST_LIMIT	150
+#define TEARDOWN_LIMIT	90
+#define HARNESS_LIMIT	360
+
+#define MAX_REQUESTS	(WAKE_MODULES * (1 + WAKE_REQUESTS))
+#define MAX_IMAGES	(8 + WAKE_MODULES)
+#define STORM_REQUESTS	128
+
+/* Modules that wake their waiters at one moment, and waiters on each of them. */
+#define WAKE_MODULES	32
+#define WAKE_REQUESTS	64
+#define WAKE_UPS	1.1
+
+#define MIB		(1024UL * 1024)
+#define GATED_MEMORY	(256 * MIB)
+#define STORM_MEMORY	(2560 * MIB)
+#define WAKE_MEMORY	(1024 * MIB)
+
+/* The errno that an init function is told to answer with. */
+#define REFUSAL		ENODEV
+#define REFUSAL_PARAM	"ret=-19"
+
+#define CTL		"pl_ctl"
+#define GATES		"/sys/module/" CTL "/parameters"
+#define STATS		"/sys/kernel/debug/modules/stats"
+#define CGROUPS		"/sys/fs/cgroup"
+#define DISABLED	"/proc/sys/kernel/modules_disabled"
+
+/* A word on the kernel's command line: this machine may be spoiled. */
+#define MAY_DISABLE	"parallel_load.disable_modules"
+
+/* Flags of finit_module() */
+#ifndef MODULE_INIT_COMPRESSED_FILE
+#define MODULE_INIT_COMPRESSED_FILE	4
+#endif
+
+/* What pl_user calls its own gate, which is open but in one test: it counts. */
+#define USER_GATE	2
+
+/* In an order in which they can be unloaded. */
+static const char * const all_modules[] = {
+	"pl_chain", "pl_user", "pl_gate", "pl_gate2", "pl_gate3", "pl_ring1",
+	"pl_ring2", "pl_wide", "pl_big", CTL,
+};
+
+/* What a module made from pl_gate3 is called, for a name of the same length. */
+#define MADE_NAME	"pl_gt_%02d"
+
+/* <linux/elf.h> has the names that suit the kernel only for the kernel. */
+#if __SIZEOF_LONG__ == 8
+#define ELFCLASS	ELFCLASS64
+#define elf_hdr		elf64_hdr
+#define elf_shdr	elf64_shdr
+#define elf_sym		elf64_sym
+#else
+#define ELFCLASS	ELFCLASS32
+#define elf_hdr		elf32_hdr
+#define elf_shdr	elf32_shdr
+#define elf_sym		elf32_sym
+#endif
+
+enum way {
+	INIT_MODULE,	/* init_module() */
+	ONE_FILE,	/* finit_module(), all on one file */
+	COPIES,		/* finit_module(), each on a file of its own */
+	MIXED,		/* by turns init_module() and finit_module() on a copy */
+	REMOVAL,	/* delete_module() */
+};
+
+struct image {
+	char name[32];		/* of the module in it */
+	bool made;		/* at run time, out of another */
+	void *data;
+	size_t len;
+	int fd;			/* the file that ONE_FILE is about */
+};
+
+/* What a request asks for. */
+struct demand {
+	const struct image *image;
+	enum way way;
+	const char *params;
+	int flags;		/* of finit_module() */
+};
+
+/* One process that makes one request. Shared between it and the test. */
+struct request {
+	pid_t pid;		/* 0: reaped */
+	long nr;		/* the number of the system call */
+	bool ready;		/* at the barrier */
+	int running;		/* in the first of a group: how many do */
+	bool answered;
+	bool killed;
+	bool handled;		/* a signal handler has run */
+	int err;		/* the answer: 0 or the errno */
+	long switches;		/* voluntary ones, until the answer */
+	char initstate[16];	/* the module's, right after the answer */
+};
+
+/* Requests which are released together. */
+struct group {
+	struct request *req;
+	int n;
+	int barrier;		/* an eventfd: lifted when it can be read */
+};
+
+/* The state of one test. */
+struct pl {
+	struct request *req;	/* MAX_REQUESTS of them, shared memory */
+	int used;
+	struct image image[MAX_IMAGES];
+	int nr_images;
+	char dir[PATH_MAX];
+	char cgroup[64];	/* to freeze requests in, or "" */
+	/*
+	 * Why the tests cannot run, or NULL. They have to ask, for older
+	 * harnesses run a test even when its setup has skipped.
+	 */
+	const char *cannot;
+	struct timespec deadline;
+	unsigned long module_memory;	/* before anything was loaded */
+	long long in_vain;		/* bytes_in_vain() then */
+};
+
+struct gate {
+	int closed;
+	int entered;
+	int inside;
+};
+
+/* Time */
+
+static void set_deadline(struct pl *pl, int seconds)
+{
+	clock_gettime(CLOCK_MONOTONIC, &pl->deadline);
+	pl->deadline.tv_sec += seconds;
+}
+
+static bool deadline_passed(const struct pl *pl)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec > pl->deadline.tv_sec ||
+	       (now.tv_sec == pl->deadline.tv_sec &&
+		now.tv_nsec >= pl->deadline.tv_nsec);
+}
+
+static void nap(void)
+{
+	const struct timespec t = { .tv_nsec = 10 * 1000 * 1000 };
+
+	nanosleep(&t, NULL);
+}
+
+/* Has @cond come true before the deadline? */
+#define comes_true(pl, cond) ({						\
+	bool _true;							\
+									\
+	while (!(_true = (cond)) && !deadline_passed(pl))		\
+		nap();							\
+	_true;								\
+})
+
+/* Small files */
+
+static bool read_file(const char *path, char *buf, size_t size)
+{
+	ssize_t len;
+	int fd;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	len = read(fd, buf, size - 1);
+	close(fd);
+	if (len < 0)
+		return false;
+	if (len && buf[len - 1] == '\n')
+		len--;
+	buf[len] = '\0';
+	return true;
+}
+
+static bool write_file(const char *path, const char *text)
+{
+	ssize_t len = strlen(text);
+	bool ok;
+	int fd;
+
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	ok = write(fd, text, len) == len;
+	close(fd);
+	return ok;
+}
+
+/* Gates */
+
+static bool set_gate(int nr, const char *what)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), GATES "/gate%d", nr);
+	return write_file(path, what);
+}
+
+/* A gate that cannot be read has nobody in it, and nobody ever had. */
+static struct gate read_gate(int nr)
+{
+	struct gate gate = {};
+	char path[64], buf[128];
+
+	snprintf(path, sizeof(path), GATES "/gate%d", nr);
+	if (!read_file(path, buf, sizeof(buf)) ||
+	    sscanf(buf, "closed %d entered %d inside %d", &gate.closed,
+		   &gate.entered, &gate.inside) != 3)
+		return (struct gate){};
+	return gate;
+}
+
+static void open_all_gates(void)
+{
+	int nr;
+
+	for (nr = 0; set_gate(nr, "open"); nr++)
+		;
+}
+
+/* Modules */
+
+static int load(const void *data, size_t len, const char *params)
+{
+	return syscall(__NR_init_module, data, len, params) ? errno : 0;
+}
+
+static int unload(const char *name)
+{
+	return syscall(__NR_delete_module, name, O_NONBLOCK) ? errno : 0;
+}
+
+/* No module comes or goes any more, and nothing takes that back but a reboot. */
+static bool modules_are_disabled(void)
+{
+	char buf[16];
+
+	return read_file(DISABLED, buf, sizeof(buf)) && strcmp(buf, "0");
+}
+
+/* Is @name in /proc/modules? Whoever cannot tell says yes. */
+static bool is_loaded(const char *name)
+{
+	char line[512], word[64];
+	bool found = false;
+	FILE *f;
+
+	f = fopen("/proc/modules", "re");
+	if (!f)
+		return true;
+	while (!found && fgets(line, sizeof(line), f))
+		found = sscanf(line, "%63s", word) == 1 && !strcmp(word, name);
+	fclose(f);
+	return found;
+}
+
+static bool unload_all_but(const char *spared)
+{
+	bool clean = true;
+	char name[32];
+	size_t i;
+
+	for (i = 0; i < WAKE_MODULES; i++) {
+		snprintf(name, sizeof(name), MADE_NAME, (int)i);
+		if (unload(name) != ENOENT)
+			clean &= !is_loaded(name);
+	}
+	for (i = 0; i < ARRAY_SIZE(all_modules); i++) {
+		if (spared && !strcmp(all_modules[i], spared))
+			continue;
+		unload(all_modules[i]);
+		clean &= !is_loaded(all_modules[i]);
+	}
+	return clean;
+}
+
+static int references(const char *name)
+{
+	char path[64], buf[16];
+
+	snprintf(path, sizeof(path), "/sys/module/%s/refcnt", name);
+	return read_file(path, buf, sizeof(buf)) ? atoi(buf) : -1;
+}
+
+/*
+ * The memory that the module loader holds, by the functions which have asked
+ * for it: their names have changed over time, and inlining picks among them.
+ * What execmem keeps in its cache is nobody's and stays when a module goes.
+ */
+static unsigned long module_memory(void)
+{
+	static const char * const callers[] = {
+		"move_module", "module_memory_alloc", "module_alloc",
+		"layout_and_allocate", "load_module", "execmem_alloc",
+		"execmem_vmalloc", "__execmem_alloc",
+	};
+	unsigned long size, sum = 0;
+	char *line = NULL, caller[64];
+	size_t room = 0, i;
+	FILE *f;
+
+	f = fopen("/proc/vmallocinfo", "re");
+	if (!f)
+		return 0;
+	while (getline(&line, &room, f) > 0) {
+		if (sscanf(line, "%*s %lu %63[^+. ]", &size, caller) != 2)
+			continue;
+		for (i = 0; i < ARRAY_SIZE(callers); i++)
+			if (!strcmp(caller, callers[i]))
+				sum += size;
+	}
+	free(line);
+	fclose(f);
+	return sum;
+}
+
+static unsigned long available_memory(void)
+{
+	unsigned long kib = 0;
+	char line[128];
+	FILE *f;
+
+	f = fopen("/proc/meminfo", "re");
+	if (!f)
+		return 0;
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "MemAvailable: %lu kB", &kib) == 1)
+			break;
+	fclose(f);
+	return kib * 1024;
+}
+
+/* Bytes laid out in vain since boot, -1 when the kernel does not count them. */
+static long long bytes_in_vain(void)
+{
+	long long bytes = -1;
+	char line[128];
+	FILE *f;
+
+	f = fopen(STATS, "re");
+	if (!f)
+		return -1;
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, " Failed kmod bytes %lld", &bytes) == 1)
+			break;
+	fclose(f);
+	return bytes;
+}
+
+static void find_modules(struct pl *pl)
+{
+	const char *dir = getenv("PARALLEL_LOAD_MODULES");
+	char self[PATH_MAX - 16];
+	ssize_t len;
+
+	if (dir) {
+		snprintf(pl->dir, sizeof(pl->dir), "%s", dir);
+		return;
+	}
+	len = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	self[len < 0 ? 0 : len] = '\0';
+	if (strrchr(self, '/'))
+		*strrchr(self, '/') = '\0';
+	snprintf(pl->dir, sizeof(pl->dir), "%s/test_modules", self);
+}
+
+static int open_module(const struct pl *pl, const char *name)
+{
+	char path[PATH_MAX + 64];
+
+	snprintf(path, sizeof(path), "%s/%s.ko", pl->dir, name);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+/* A file of one's own: already unlinked, so that nothing can be left behind. */
+static int open_copy(const struct image *image)
+{
+	const char *tmp = getenv("TMPDIR") ?: "/tmp";
+	char path[PATH_MAX];
+	const char *from = image->data;
+	size_t left = image->len;
+	int out, fd = -1;
+
+	snprintf(path, sizeof(path), "%s/parallel_load.XXXXXX", tmp);
+	out = mkostemp(path, O_CLOEXEC);
+	if (out < 0)
+		return -1;
+	while (left) {
+		ssize_t len = write(out, from, left);
+
+		if (len <= 0)
+			break;
+		from += len;
+		left -= len;
+	}
+	close(out);
+	/* Opened again: no module is read from a file open for writing. */
+	if (!left)
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+	unlink(path);
+	return fd;
+}
+
+/* The same file, opened once more. */
+static int reopen(int fd)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+static const struct image *get_image(struct pl *pl, const char *name)
+{
+	struct image *image = pl->image;
+	struct stat st;
+
+	for (; image < pl->image + pl->nr_images; image++)
+		if (!image->made && !strcmp(image->name, name))
+			return image;
+	if (pl->nr_images == MAX_IMAGES)
+		return NULL;
+
+	image->fd = open_module(pl, name);
+	if (image->fd < 0)
+		return NULL;
+	if (fstat(image->fd, &st)) {
+		close(image->fd);
+		return NULL;
+	}
+	/*
+	 * Anonymous memory, not the mapped file: fork() hands down its page
+	 * tables, so that no request is held up by page faults.
+	 */
+	image->len = st.st_size;
+	image->data = malloc(image->len);
+	if (image->data &&
+	    read(image->fd, image->data, image->len) != (ssize_t)image->len) {
+		free(image->data);
+		image->data = NULL;
+	}
+	if (!image->data) {
+		close(image->fd);
+		return NULL;
+	}
+	snprintf(image->name, sizeof(image->name), "%s", name);
+	image->made = false;
+	pl->nr_images++;
+	return image;
+}
+
+/* Making images out of others. Each step says whether it found what it needs. */
+
+static struct image *make_image(struct pl *pl, const char *name)
+{
+	const struct image *from = get_image(pl, name);
+	struct image *image = &pl->image[pl->nr_images];
+
+	if (!from || pl->nr_images == MAX_IMAGES)
+		return NULL;
+	*image = *from;
+	image->made = true;
+	image->fd = -1;
+	image->data = malloc(from->len);
+	if (!image->data)
+		return NULL;
+	memcpy(image->data, from->data, from->len);
+	pl->nr_images++;
+	return image;
+}
+
+/* To be called when the image is as it shall be. */
+static bool give_file(struct image *image)
+{
+	image->fd = open_copy(image);
+	return image->fd >= 0;
+}
+
+static const struct elf_shdr *find_section(const struct image *image,
+					   const char *name)
+{
+	const struct elf_hdr *hdr = image->data;
+	const struct elf_shdr *sec, *names;
+	int i;
+
+	if (hdr->e_ident[EI_CLASS] != ELFCLASS)
+		return NULL;
+	sec = image->data + hdr->e_shoff;
+	names = &sec[hdr->e_shstrndx];
+	for (i = 0; i < hdr->e_shnum; i++)
+		if (!strcmp(image->data + names->sh_offset + sec[i].sh_name, name))
+			return &sec[i];
+	return NULL;
+}
+
+static char *find_text(const struct image *image, const char *section,
+		       const char *text)
+{
+	const struct elf_shdr *sec = find_section(image, section);
+
+	if (!sec)
+		return NULL;
+	return memmem(image->data + sec->sh_offset, sec->sh_size, text,
+		      strlen(text));
+}
+
+/* @name is as long as the name it replaces. */
+static bool rename_module(struct image *image, const char *name)
+{
+	char old[48], *info, *this_module;
+
+	snprintf(old, sizeof(old), "name=%s", image->name);
+	info = find_text(image, ".modinfo", old);
+	this_module = find_text(image, ".gnu.linkonce.this_module", image->name);
+	if (!info || !this_module)
+		return false;
+	memcpy(info + strlen("name="), name, strlen(name));
+	memcpy(this_module, name, strlen(name));
+	snprintf(image->name, sizeof(image->name), "%s", name);
+	return true;
+}
+
+/* No kernel has this version, nor, if it goes by CRCs, these options. */
+static bool spoil_vermagic(struct image *image)
+{
+	char *magic = find_text(image, ".modinfo", "vermagic=");
+	char *options;
+
+	if (!magic)
+		return false;
+	magic += strlen("vermagic=");
+	options = strchr(magic, ' ');
+	*magic = '?';
+	if (options)
+		options[1] = '?';
+	return true;
+}
+
+/*
+ * Of all the symbols of pl_gate that are needed, nobody has the one that is
+ * looked up last. So a load of this waits for pl_gate, and fails after that.
+ */
+static bool spoil_last_symbol(struct image *image)
+{
+	const struct elf_shdr *tab = find_section(image, ".symtab");
+	const struct elf_shdr *strings = find_section(image, ".strtab");
+	const struct elf_sym *sym;
+	char *last = NULL;
+	size_t i, n = 0;
+
+	if (!tab || !strings)
+		return false;
+	sym = image->data + tab->sh_offset;
+	for (i = 0; i < tab->sh_size / sizeof(*sym); i++) {
+		char *name = image->data + strings->sh_offset + sym[i].st_name;
+
+		if (sym[i].st_shndx == SHN_UNDEF &&
+		    (!strcmp(name, "pl_gate_answer") ||
+		     !strcmp(name, "pl_gate_other"))) {
+			last = name;
+			n++;
+		}
+	}
+	if (n != 2)
+		return false;
+	*last = '?';
+	return true;
+}
+
+/* Requests */
+
+static struct request *myself;
+
+static void note_signal(int sig)
+{
+	(void)sig;
+	__atomic_store_n(&myself->handled, true, __ATOMIC_RELEASE);
+}
+
+/* SIGUSR1 lets a system call start again, SIGUSR2 ends it. */
+static void handle_signals(struct request *req)
+{
+	struct sigaction act = { .sa_handler = note_signal };
+
+	myself = req;
+	sigaction(SIGUSR2, &act, NULL);
+	act.sa_flags = SA_RESTART;
+	sigaction(SIGUSR1, &act, NULL);
+}
+
+/* Does not return. */
+static void make_request(struct request *req, const struct demand *d, int fd,
+			 int barrier, int *running, int n, pid_t parent)
+{
+	struct pollfd lifted = { .fd = barrier, .events = POLLIN };
+	struct rusage usage;
+	char path[64];
+	int err;
+
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent)
+		_exit(1);
+	snprintf(path, sizeof(path), "/sys/module/%s/initstate", d->image->name);
+	handle_signals(req);
+
+	__atomic_store_n(&req->ready, true, __ATOMIC_RELEASE);
+	/* Nobody reads it, so that one write wakes them all, not one by one. */
+	if (poll(&lifted, 1, -1) != 1)
+		_exit(1);
+
+	/*
+	 * Waking many processes takes long next to loading a module. Running
+	 * already, they all make the call at the same time.
+	 */
+	__atomic_add_fetch(running, 1, __ATOMIC_ACQ_REL);
+	while (__atomic_load_n(running, __ATOMIC_ACQUIRE) < n)
+		;
+
+	if (d->way == REMOVAL)
+		err = unload(d->image->name);
+	else if (fd < 0)
+		err = load(d->image->data, d->image->len, d->params);
+	else
+		err = syscall(__NR_finit_module, fd, d->params, d->flags) ? errno : 0;
+
+	req->switches = getrusage(RUSAGE_SELF, &usage) ? -1 : usage.ru_nvcsw;
+	if (!read_file(path, req->initstate, sizeof(req->initstate)))
+		req->initstate[0] = '\0';
+	req->err = err;
+	__atomic_store_n(&req->answered, true, __ATOMIC_RELEASE);
+	_exit(0);
+}
+
+static int count_ready(const struct group *g)
+{
+	int i, n = 0;
+
+	for (i = 0; i < g->n; i++)
+		n += __atomic_load_n(&g->req[i].ready, __ATOMIC_ACQUIRE);
+	return n;
+}
+
+static int count_answered(const struct group *g)
+{
+	int i, n = 0;
+
+	for (i = 0; i < g->n; i++)
+		n += __atomic_load_n(&g->req[i].answered, __ATOMIC_ACQUIRE);
+	return n;
+}
+
+static bool all_answered(const struct group *g)
+{
+	return count_answered(g) == g->n;
+}
+
+/* Processes at a barrier, one for each of @n requests that will be made. */
+static struct group gather_for(struct __test_metadata *_metadata, struct pl *pl,
+			       int n, const struct demand *d)
+{
+	struct group g = { .req = pl->req + pl->used, .n = n };
+	pid_t self = getpid();
+	int i;
+
+	ASSERT_NE(NULL, d->image)
+		TH_LOG("no image: %s", strerror(errno));
+	ASSERT_LE(pl->used + n, MAX_REQUESTS);
+	g.barrier = eventfd(0, EFD_CLOEXEC);
+	ASSERT_LE(0, g.barrier);
+
+	for (i = 0; i < n; i++, pl->used++) {
+		struct request *req = &pl->req[pl->used];
+		int fd = -1;
+		pid_t pid;
+
+		req->nr = d->way == REMOVAL ? __NR_delete_module :
+					      __NR_init_module;
+		if (d->way == ONE_FILE || d->way == COPIES ||
+		    (d->way == MIXED && pl->used % 2)) {
+			req->nr = __NR_finit_module;
+			fd = d->way == ONE_FILE ? reopen(d->image->fd) :
+						  open_copy(d->image);
+			ASSERT_LE(0, fd)
+				TH_LOG("no file: %s", strerror(errno));
+		}
+
+		pid = fork();
+		if (!pid)
+			make_request(req, d, fd, g.barrier, &g.req->running, n,
+				     self);
+		if (fd >= 0)
+			close(fd);
+		ASSERT_LT(0, pid)
+			TH_LOG("fork: %s", strerror(errno));
+		req->pid = pid;
+	}
+
+	ASSERT_TRUE(comes_true(pl, count_ready(&g) == n));
+	return g;
+}
+
+/* The same for a module as it was built. */
+static struct group gather(struct __test_metadata *_metadata, struct pl *pl,
+			   int n, const char *name, enum way way,
+			   const char *params)
+{
+	const struct demand d = {
+		.image = get_image(pl, name), .way = way, .params = params,
+	};
+
+	ASSERT_NE(NULL, d.image)
+		TH_LOG("cannot read %s/%s.ko: %s", pl->dir, name,
+		       strerror(errno));
+	return gather_for(_metadata, pl, n, &d);
+}
+
+static void release(struct __test_metadata *_metadata, const struct group *g)
+{
+	ASSERT_EQ(0, eventfd_write(g->barrier, 1));
+}
+
+/* Both from /proc: is this process in system call @nr, and asleep in it? */
+static bool in_syscall(pid_t pid, long nr)
+{
+	char path[64], buf[256], *end;
+
+	snprintf(path, sizeof(path), "/proc/%d/syscall", pid);
+	if (!read_file(path, buf, sizeof(buf)))
+		return false;
+	/* Or the word "running". */
+	return strtol(buf, &end, 10) == nr && end != buf;
+}
+
+static char task_state(pid_t pid)
+{
+	char path[64], buf[512], *paren;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	if (!read_file(path, buf, sizeof(buf)))
+		return '?';
+	paren = strrchr(buf, ')');
+	return paren && paren[1] == ' ' ? paren[2] : '?';
+}
+
+/*
+ * A process makes its system call once. Who is in it before and after was in it
+ * in between, so the sleep is one inside the call.
+ */
+static bool is_asleep(const struct request *req)
+{
+	return in_syscall(req->pid, req->nr) && task_state(req->pid) == 'S' &&
+	       in_syscall(req->pid, req->nr);
+}
+
+static int count_asleep(const struct group *g)
+{
+	int i, n = 0;
+
+	for (i = 0; i < g->n; i++)
+		n += g->req[i].pid && is_asleep(&g->req[i]);
+	return n;
+}
+
+static int count_alive(const struct group *g)
+{
+	int i, n = 0;
+
+	for (i = 0; i < g->n; i++)
+		n += !g->req[i].killed;
+	return n;
+}
+
+/* Do they all sleep in the call? When one has an answer, they never will. */
+static bool all_fall_asleep(struct pl *pl, const struct group *g)
+{
+	bool asleep, awake;
+
+	do {
+		asleep = count_asleep(g) == count_alive(g);
+		awake = count_answered(g);
+	} while (!asleep && !awake && (nap(), !deadline_passed(pl)));
+
+	return asleep && !awake;
+}
+
+/* Has the process been reaped? One that is traced has stops to tell of, too. */
+static bool reap(struct request *req)
+{
+	int status = 0;
+
+	if (req->pid && waitpid(req->pid, &status, WNOHANG) &&
+	    !WIFSTOPPED(status))
+		req->pid = 0;
+	return !req->pid;
+}
+
+static bool kill_and_reap(struct pl *pl, struct request *req)
+{
+	req->killed = true;
+	kill(req->pid, SIGKILL);
+	return comes_true(pl, reap(req));
+}
+
+/* Interruptions */
+
+static void signal_all(const struct group *g, int sig)
+{
+	int i;
+
+	for (i = 0; i < g->n; i++)
+		if (g->req[i].pid)
+			kill(g->req[i].pid, sig);
+}
+
+static bool all_in_state(const struct group *g, char state)
+{
+	int i, n = 0;
+
+	for (i = 0; i < g->n; i++)
+		n += g->req[i].pid && task_state(g->req[i].pid) == state;
+	return n == count_alive(g);
+}
+
+static bool all_handled(const struct group *g)
+{
+	int i, n = 0;
+
+	for (i = 0; i < g->n; i++)
+		n += __atomic_load_n(&g->req[i].handled, __ATOMIC_ACQUIRE);
+	return n == g->n;
+}
+
+static void stop_and_continue(struct __test_metadata *_metadata, struct pl *pl,
+			      const struct group *g)
+{
+	signal_all(g, SIGSTOP);
+	ASSERT_TRUE(comes_true(pl, all_in_state(g, 'T')));
+	signal_all(g, SIGCONT);
+}
+
+static bool is_frozen(const struct pl *pl, bool frozen)
+{
+	char path[128], buf[128];
+
+	snprintf(path, sizeof(path), "%s/cgroup.events", pl->cgroup);
+	return read_file(path, buf, sizeof(buf)) &&
+	       strstr(buf, frozen ? "frozen 1" : "frozen 0");
+}
+
+static bool set_frozen(const struct pl *pl, const char *what)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/cgroup.freeze", pl->cgroup);
+	return write_file(path, what);
+}
+
+/* A cgroup with the requests of @g in it. False: no cgroup v2 to make it in. */
+static bool make_cgroup(struct pl *pl, const struct group *g)
+{
+	char path[128], pid[16];
+	int i;
+
+	if (access(CGROUPS "/cgroup.procs", F_OK))
+		return false;
+	snprintf(pl->cgroup, sizeof(pl->cgroup), CGROUPS "/parallel_load.%d",
+		 getpid());
+	if (mkdir(pl->cgroup, 0755)) {
+		pl->cgroup[0] = '\0';
+		return false;
+	}
+	snprintf(path, sizeof(path), "%s/cgroup.procs", pl->cgroup);
+	for (i = 0; i < g->n; i++) {
+		snprintf(pid, sizeof(pid), "%d", g->req[i].pid);
+		if (!write_file(path, pid))
+			return false;
+	}
+	return set_frozen(pl, "0");
+}
+
+static bool is_trapped(const struct request *req)
+{
+	int status;
+
+	return waitpid(req->pid, &status, WNOHANG) == req->pid &&
+	       WIFSTOPPED(status);
+}
+
+/* The kernel's log */
+
+/* From here on. -1 if it cannot be read. */
+static int open_log(void)
+{
+	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd >= 0)
+		lseek(fd, 0, SEEK_END);
+	return fd;
+}
+
+/* How often has @text come up since the last look? */
+static int count_in_log(int fd, const char *text)
+{
+	char record[8192];
+	ssize_t len;
+	int n = 0;
+
+	/* EPIPE: older records have been overwritten, there are more. */
+	while ((len = read(fd, record, sizeof(record) - 1)) > 0 ||
+	       (len < 0 && errno == EPIPE)) {
+		record[len < 0 ? 0 : len] = '\0';
+		n += !!strstr(record, text);
+	}
+	return n;
+}
+
+/* Answers */
+
+static int count_err(const struct group *g, int err)
+{
+	int i, n = 0;
+
+	for (i = 0; i < g->n; i++)
+		n += g->req[i].answered && g->req[i].err == err;
+	return n;
+}
+
+static int count_live(const struct group *g)
+{
+	int i, n = 0;
+
+	for (i = 0; i < g->n; i++)
+		n += g->req[i].answered && !strcmp(g->req[i].initstate, "live");
+	return n;
+}
+
+static const char *errno_name(int err)
+{
+	static const struct {
+		int err;
+		const char *name;
+	} names[] = {
+		{ 0, "0" }, { EAGAIN, "EAGAIN" }, { EBUSY, "EBUSY" },
+		{ EDEADLK, "EDEADLK" }, { EEXIST, "EEXIST" },
+		{ EFAULT, "EFAULT" }, { EINTR, "EINTR" }, { EINVAL, "EINVAL" },
+		{ ENODEV, "ENODEV" }, { ENOENT, "ENOENT" },
+		{ ENOEXEC, "ENOEXEC" }, { ENOMEM, "ENOMEM" },
+		{ EOPNOTSUPP, "EOPNOTSUPP" }, { EPERM, "EPERM" },
+		{ ETXTBSY, "ETXTBSY" },
+	};
+	static char number[32];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		if (names[i].err == err)
+			return names[i].name;
+	snprintf(number, sizeof(number), "errno %d", err);
+	return number;
+}
+
+/* "62 x EBUSY, 1 x 0": what happened, when it is not what should have. */
+static const char *answers(const struct group *g)
+{
+	static const char * const silent[] = { "killed", "no answer" };
+	int i, err, n, nr[4096 + ARRAY_SIZE(silent)] = {};
+	static char text[512];
+	size_t len = 0;
+
+	for (i = 0; i < g->n; i++) {
+		const struct request *req = &g->req[i];
+
+		if (__atomic_load_n(&req->answered, __ATOMIC_ACQUIRE))
+			nr[req->err & 4095]++;
+		else
+			nr[4096 + !req->killed]++;
+	}
+
+	text[0] = '\0';
+	for (err = 0; err < (int)ARRAY_SIZE(nr); err++) {
+		n = nr[err];
+		if (n && len < sizeof(text))
+			len += snprintf(text + len, sizeof(text) - len,
+					"%s%d x %s", len ? ", " : "", n,
+					err < 4096 ? errno_name(err) :
+						     silent[err - 4096]);
+	}
+	return text;
+}
+
+/* One line for each row of the contract, to compare kernels by. */
+static void tell(const char *row, enum way way, const struct group *g)
+{
+	static const char * const ways[] = {
+		[INIT_MODULE] = "init_module", [ONE_FILE] = "one file",
+		[COPIES] = "copies", [MIXED] = "init_module and copies",
+		[REMOVAL] = "delete_module",
+	};
+
+	fprintf(TH_LOG_STREAM, "# contract: %s (%s): %s\n", row, ways[way],
+		answers(g));
+}
+
+/*
+ * The requests of @a and, unless it is NULL, of @b have loaded their module
+ * once, and each of them was answered when it was live.
+ */
+static void expect_success(struct __test_metadata *_metadata,
+			   const struct group *a, const struct group *b)
+{
+	static const struct group nobody;
+	int n, zeros, eexists, live;
+
+	if (!b)
+		b = &nobody;
+	n = count_alive(a) + count_alive(b);
+	zeros = count_err(a, 0) + count_err(b, 0);
+	eexists = count_err(a, EEXIST) + count_err(b, EEXIST);
+	live = count_live(a) + count_live(b);
+
+	EXPECT_TRUE(zeros == 1 && eexists == n - 1) {
+		TH_LOG("wanted: 1 x 0, %d x EEXIST", n - 1);
+		TH_LOG("got: %s", answers(a));
+		if (b->n)
+			TH_LOG("and: %s", answers(b));
+	}
+	EXPECT_EQ(n, live)
+		TH_LOG("%d answers before the module was live", n - live);
+}
+
+static void expect_all(struct __test_metadata *_metadata,
+		       const struct group *g, int err)
+{
+	EXPECT_EQ(count_alive(g), count_err(g, err)) {
+		TH_LOG("wanted: %d x %s", count_alive(g), errno_name(err));
+		TH_LOG("got: %s", answers(g));
+	}
+}
+
+static void assert_answered(struct __test_metadata *_metadata, struct pl *pl,
+			    const struct group *g)
+{
+	ASSERT_TRUE(comes_true(pl, count_answered(g) == count_alive(g)))
+		TH_LOG("still waiting: %s", answers(g));
+}
+
+/* Let @g go and see them all asleep in the call. */
+static void assert_asleep(struct __test_metadata *_metadata, struct pl *pl,
+			  const struct group *g)
+{
+	release(_metadata, g);
+	ASSERT_TRUE(all_fall_asleep(pl, g))
+		TH_LOG("%d of %d asleep in the call: %s", count_asleep(g),
+		       count_alive(g), answers(g));
+}
+
+/* Let the one request in @g go and see it stand in the gate. */
+static void assert_in_gate(struct __test_metadata *_metadata, struct pl *pl,
+			   const struct group *g, int gate)
+{
+	ASSERT_TRUE(set_gate(gate, "reset"));
+	ASSERT_TRUE(set_gate(gate, "close"));
+	release(_metadata, g);
+	ASSERT_TRUE(comes_true(pl, read_gate(gate).inside || all_answered(g)));
+	ASSERT_EQ(1, read_gate(gate).inside)
+		TH_LOG("not in its gate: %s", answers(g));
+}
+
+/*
+ * Bring it to the moment that most of the tests are about: one request stands
+ * in gate 0 in pl_gate's init function, n - 1 others sleep in the system call.
+ */
+static void hold(struct __test_metadata *_metadata, struct pl *pl, int n,
+		 enum way way, const char *first_params,
+		 const char *rest_params, struct group *first,
+		 struct group *rest)
+{
+	*first = gather(_metadata, pl, 1, "pl_gate", way, first_params);
+	*rest = gather(_metadata, pl, n - 1, "pl_gate", way, rest_params);
+
+	assert_in_gate(_metadata, pl, first, 0);
+	assert_asleep(_metadata, pl, rest);
+	EXPECT_EQ(0, count_answered(first));
+}
+
+static void let_go(struct __test_metadata *_metadata, struct pl *pl,
+		   const struct group *first, const struct group *rest)
+{
+	ASSERT_TRUE(set_gate(0, "open"));
+	assert_answered(_metadata, pl, first);
+	assert_answered(_metadata, pl, rest);
+}
+
+/*
+ * No module was laid out in vain since setup, or since this was last asked. Says
+ * nothing on a kernel without MODULE_STATS; there, a storm skips.
+ */
+static void expect_nothing_in_vain(struct __test_metadata *_metadata,
+				   struct pl *pl)
+{
+	long long now = bytes_in_vain();
+
+	EXPECT_EQ(0, now - pl->in_vain)
+		TH_LOG("%lld bytes of images laid out in vain (MODULE_STATS)",
+		       now - pl->in_vain);
+	pl->in_vain = now;
+}
+
+/* Setup and teardown */
+
+/* Why this machine cannot run the test, and what to do, or NULL if it can. */
+static const char *why_not(struct pl *pl)
+{
+	static char why[PATH_MAX + 128];
+	unsigned long long caps = 0;
+	char line[256];
+	size_t i;
+	FILE *f;
+	int fd;
+
+	f = fopen("/proc/self/status", "re");
+	if (!f)
+		return "no /proc: mount it";
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "CapEff: %llx", &caps) == 1)
+			break;
+	fclose(f);
+	if (!(caps & (1ULL << 16)))
+		return "no CAP_SYS_MODULE: run this as root";
+
+	if (modules_are_disabled())
+		return "modules_disabled is set: reboot, it cannot be taken back";
+	if (access("/proc/modules", F_OK) ||
+	    unload("pl_no_such_module") != ENOENT)
+		return "no modules: needs CONFIG_MODULES and MODULE_UNLOAD";
+	if (access("/sys/module", F_OK))
+		return "no /sys/module: mount sysfs on /sys";
+	if (access("/proc/self/syscall", F_OK))
+		return "no /proc/PID/syscall: needs HAVE_ARCH_TRACEHOOK";
+	if (access("/proc/vmallocinfo", R_OK) || access("/proc/kallsyms", F_OK))
+		return "cannot see module memory: needs CONFIG_KALLSYMS and MMU";
+	if (available_memory() < GATED_MEMORY) {
+		snprintf(why, sizeof(why), "needs %lu MiB of free memory",
+			 GATED_MEMORY / MIB);
+		return why;
+	}
+
+	find_modules(pl);
+	for (i = 0; i < ARRAY_SIZE(all_modules); i++) {
+		fd = open_module(pl, all_modules[i]);
+		if (fd < 0) {
+			snprintf(why, sizeof(why),
+				 "no %s.ko in %.900s: build test_modules",
+				 all_modules[i], pl->dir);
+			return why;
+		}
+		close(fd);
+	}
+	return NULL;
+}
+
+static bool pack_up(struct pl *pl, const char *spared)
+{
+	int i;
+
+	for (i = 0; i < pl->used; i++)
+		if (pl->req[i].pid)
+			kill(pl->req[i].pid, SIGKILL);
+	if (pl->cgroup[0])
+		set_frozen(pl, "0");
+	open_all_gates();
+	for (i = 0; i < pl->used; i++)
+		if (!comes_true(pl, reap(&pl->req[i])))
+			return false;
+	if (pl->cgroup[0] && !comes_true(pl, !rmdir(pl->cgroup)))
+		return false;
+	pl->cgroup[0] = '\0';
+	return modules_are_disabled() ||
+	       comes_true(pl, unload_all_but(spared));
+}
+
+static void setup(struct __test_metadata *_metadata, struct pl *pl)
+{
+	const struct image *ctl;
+	bool grown;
+	int err;
+
+	pl->cannot = why_not(pl);
+	if (pl->cannot)
+		return;
+
+	/* A test that ran into the harness's time limit had no teardown. */
+	set_deadline(pl, TEARDOWN_LIMIT);
+	ASSERT_TRUE(pack_up(pl, NULL))
+		TH_LOG("modules of an earlier test cannot be unloaded");
+
+	pl->req = mmap(NULL, MAX_REQUESTS * sizeof(*pl->req),
+		       PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, pl->req);
+
+	ctl = get_image(pl, CTL);
+	ASSERT_NE(NULL, ctl);
+	pl->module_memory = module_memory();
+	pl->in_vain = bytes_in_vain();
+	err = load(ctl->data, ctl->len, "");
+	switch (err) {
+	case 0:
+		break;
+	case ENOEXEC:
+		pl->cannot = CTL ".ko is for another kernel: build test_modules";
+		return;
+	case EKEYREJECTED:
+	case EPERM:
+		pl->cannot = "this kernel loads signed modules only";
+		return;
+	default:
+		ASSERT_EQ(0, err) TH_LOG(CTL ": %s", strerror(err));
+	}
+
+	/* Where it does not see a module come, it would not see one stay. */
+	grown = module_memory() > pl->module_memory;
+	if (!grown)
+		unload(CTL);
+	ASSERT_TRUE(grown)
+		TH_LOG("no module memory seen in /proc/vmallocinfo");
+
+	set_deadline(pl, TEST_LIMIT);
+}
+
+static void teardown(struct __test_metadata *_metadata, struct pl *pl)
+{
+	if (pl->cannot)
+		return;
+	set_deadline(pl, TEARDOWN_LIMIT);
+
+	EXPECT_TRUE(pack_up(pl, CTL))
+		TH_LOG("requests or modules cannot be got rid of");
+	if (modules_are_disabled()) {
+		TH_LOG("modules_disabled is set: modules stay until a reboot");
+		return;
+	}
+	EXPECT_EQ(0, references(CTL));
+	EXPECT_TRUE(comes_true(pl, unload_all_but(NULL)))
+		TH_LOG("modules are still loaded");
+
+	/* Less will do: someone else's init memory may have been on its way. */
+	comes_true(pl, module_memory() <= pl->module_memory);
+	EXPECT_GE(pl->module_memory, module_memory())
+		TH_LOG("module memory is still held");
+}
+
+/*
+ * The tests
+ *
+ * "first" is the request that loads, "rest" are those that come while it does.
+ */
+
+FIXTURE(merge) {
+	struct pl pl;
+};
+
+FIXTURE_VARIANT(merge) {
+	int n;
+	enum way way;
+};
+
+FIXTURE_VARIANT_ADD(merge, init_module_2) { .n = 2, .way = INIT_MODULE };
+FIXTURE_VARIANT_ADD(merge, init_module_64) { .n = 64, .way = INIT_MODULE };
+FIXTURE_VARIANT_ADD(merge, one_file_2) { .n = 2, .way = ONE_FILE };
+FIXTURE_VARIANT_ADD(merge, one_file_64) { .n = 64, .way = ONE_FILE };
+FIXTURE_VARIANT_ADD(merge, copies_2) { .n = 2, .way = COPIES };
+FIXTURE_VARIANT_ADD(merge, copies_64) { .n = 64, .way = COPIES };
+FIXTURE_VARIANT_ADD(merge, mixed_2) { .n = 2, .way = MIXED };
+FIXTURE_VARIANT_ADD(merge, mixed_64) { .n = 64, .way = MIXED };
+
+FIXTURE_SETUP(merge)
+{
+	setup(_metadata, &self->pl);
+}
+
+FIXTURE_TEARDOWN(merge)
+{
+	teardown(_metadata, &self->pl);
+}
+
+TEST_F_TIMEOUT(merge, one_succeeds_the_rest_get_eexist_once_live, HARNESS_LIMIT)
+{
+	const char *params = "gate=0";
+	struct pl *pl = &self->pl;
+	struct group first, rest;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	hold(_metadata, pl, variant->n, variant->way, params, params, &first,
+	     &rest);
+	let_go(_metadata, pl, &first, &rest);
+
+	tell("it goes live", variant->way, &rest);
+	expect_all(_metadata, &first, 0);
+	expect_success(_metadata, &first, &rest);
+	EXPECT_EQ(1, read_gate(0).entered);
+	expect_nothing_in_vain(_metadata, pl);
+}
+
+TEST_F_TIMEOUT(merge, waiters_get_the_error_of_init, HARNESS_LIMIT)
+{
+	const char *params = "gate=0 " REFUSAL_PARAM;
+	struct pl *pl = &self->pl;
+	struct group first, rest;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	hold(_metadata, pl, variant->n, variant->way, params, params, &first,
+	     &rest);
+	let_go(_metadata, pl, &first, &rest);
+
+	tell("init refuses", variant->way, &rest);
+	expect_all(_metadata, &first, REFUSAL);
+	expect_all(_metadata, &rest, REFUSAL);
+	EXPECT_EQ(1, read_gate(0).entered);
+	expect_nothing_in_vain(_metadata, pl);
+}
+
+TEST_F_TIMEOUT(merge, other_parameters_get_eexist, HARNESS_LIMIT)
+{
+	struct pl *pl = &self->pl;
+	struct group first, rest;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	hold(_metadata, pl, variant->n, variant->way, "gate=0", "gate=0 tag=1",
+	     &first, &rest);
+	let_go(_metadata, pl, &first, &rest);
+
+	tell("other parameters behind success", variant->way, &rest);
+	expect_all(_metadata, &first, 0);
+	expect_all(_metadata, &rest, EEXIST);
+	EXPECT_EQ(1, read_gate(0).entered);
+	expect_nothing_in_vain(_metadata, pl);
+}
+
+TEST_F_TIMEOUT(merge, killed_waiter_leaves_and_nobody_notices, HARNESS_LIMIT)
+{
+	const char *params = "gate=0";
+	struct pl *pl = &self->pl;
+	struct group first, rest;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	hold(_metadata, pl, variant->n, variant->way, params, params, &first,
+	     &rest);
+
+	/* From the middle, when there is one. The gate is still closed. */
+	ASSERT_TRUE(kill_and_reap(pl, &rest.req[rest.n / 2]))
+		TH_LOG("a killed request stays in the system call");
+	EXPECT_EQ(1, read_gate(0).inside);
+	EXPECT_EQ(0, count_answered(&first));
+	EXPECT_TRUE(all_fall_asleep(pl, &rest))
+		TH_LOG("the others: %s", answers(&rest));
+	let_go(_metadata, pl, &first, &rest);
+
+	expect_all(_metadata, &first, 0);
+	expect_success(_metadata, &first, &rest);
+	EXPECT_EQ(1, read_gate(0).entered);
+	expect_nothing_in_vain(_metadata, pl);
+}
+
+TEST_F_TIMEOUT(merge, other_modules_do_not_wait, HARNESS_LIMIT)
+{
+	struct group first, rest, second, third;
+	struct pl *pl = &self->pl;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	second = gather(_metadata, pl, variant->n, "pl_gate2", variant->way,
+			"gate=1");
+	third = gather(_metadata, pl, variant->n, "pl_gate3", variant->way,
+		       "gate=1");
+	hold(_metadata, pl, variant->n, variant->way, "gate=0", "gate=0",
+	     &first, &rest);
+
+	release(_metadata, &second);
+	release(_metadata, &third);
+	assert_answered(_metadata, pl, &second);
+	assert_answered(_metadata, pl, &third);
+	expect_success(_metadata, &second, NULL);
+	expect_success(_metadata, &third, NULL);
+	EXPECT_EQ(1, read_gate(0).inside);
+	EXPECT_EQ(0, count_answered(&first));
+	EXPECT_EQ(0, count_answered(&rest));
+
+	let_go(_metadata, pl, &first, &rest);
+	expect_success(_metadata, &first, &rest);
+}
+
+/*
+ * When the load in progress ends without an answer for the others, one of them
+ * takes over.
+ */
+FIXTURE(takeover) {
+	struct pl pl;
+};
+
+FIXTURE_VARIANT(takeover) {
+	int n;
+	enum way way;
+};
+
+FIXTURE_VARIANT_ADD(takeover, init_module_2) { .n = 2, .way = INIT_MODULE };
+FIXTURE_VARIANT_ADD(takeover, init_module_64) { .n = 64, .way = INIT_MODULE };
+FIXTURE_VARIANT_ADD(takeover, one_file_2) { .n = 2, .way = ONE_FILE };
+FIXTURE_VARIANT_ADD(takeover, one_file_64) { .n = 64, .way = ONE_FILE };
+FIXTURE_VARIANT_ADD(takeover, copies_2) { .n = 2, .way = COPIES };
+FIXTURE_VARIANT_ADD(takeover, copies_64) { .n = 64, .way = COPIES };
+FIXTURE_VARIANT_ADD(takeover, mixed_2) { .n = 2, .way = MIXED };
+FIXTURE_VARIANT_ADD(takeover, mixed_64) { .n = 64, .way = MIXED };
+
+FIXTURE_SETUP(takeover)
+{
+	setup(_metadata, &self->pl);
+}
+
+FIXTURE_TEARDOWN(takeover)
+{
+	teardown(_metadata, &self->pl);
+}
+
+TEST_F_TIMEOUT(takeover, loader_killed_while_it_waits_for_a_symbol,
+	       HARNESS_LIMIT)
+{
+	struct pl *pl = &self->pl;
+	struct group owner, first, rest;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	owner = gather(_metadata, pl, 1, "pl_gate", INIT_MODULE, "gate=0");
+	first = gather(_metadata, pl, 1, "pl_user", variant->way, "");
+	rest = gather(_metadata, pl, variant->n - 1, "pl_user", variant->way, "");
+
+	assert_in_gate(_metadata, pl, &owner, 0);
+	assert_asleep(_metadata, pl, &first);
+	assert_asleep(_metadata, pl, &rest);
+
+	ASSERT_TRUE(kill_and_reap(pl, &first.req[0]))
+		TH_LOG("a killed request stays in the system call");
+	EXPECT_EQ(0, count_answered(&first))
+		TH_LOG("gave up on the symbol before it was killed: %s",
+		       answers(&first));
+	EXPECT_TRUE(all_fall_asleep(pl, &rest))
+		TH_LOG("after the kill: %s", answers(&rest));
+
+	let_go(_metadata, pl, &owner, &rest);
+	tell("killed loader (symbol)", variant->way, &rest);
+	expect_all(_metadata, &owner, 0);
+	expect_success(_metadata, &rest, NULL);
+	EXPECT_EQ(1, read_gate(USER_GATE).entered);
+}
+
+/* The gate can be interrupted: init gives up, for a reason of its task's own. */
+TEST_F_TIMEOUT(takeover, loader_killed_in_init, HARNESS_LIMIT)
+{
+	struct pl *pl = &self->pl;
+	struct group first, rest;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	hold(_metadata, pl, variant->n, variant->way, "gate=0", "gate=0",
+	     &first, &rest);
+
+	ASSERT_TRUE(kill_and_reap(pl, &first.req[0]))
+		TH_LOG("a killed request stays in the system call");
+	comes_true(pl, read_gate(0).entered == 2 || count_answered(&rest));
+	EXPECT_EQ(1, read_gate(0).inside)
+		TH_LOG("nobody took over: %s", answers(&rest));
+	EXPECT_TRUE(all_fall_asleep(pl, &rest))
+		TH_LOG("after the kill: %s", answers(&rest));
+
+	ASSERT_TRUE(set_gate(0, "open"));
+	assert_answered(_metadata, pl, &rest);
+	tell("killed loader (init)", variant->way, &rest);
+	expect_success(_metadata, &rest, NULL);
+	EXPECT_EQ(2, read_gate(0).entered);
+}
+
+TEST_F_TIMEOUT(takeover, other_parameters_do_not_share_an_error, HARNESS_LIMIT)
+{
+	struct pl *pl = &self->pl;
+	struct group first, rest;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	hold(_metadata, pl, variant->n, variant->way, "gate=0 " REFUSAL_PARAM,
+	     "gate=0 tag=1", &first, &rest);
+	let_go(_metadata, pl, &first, &rest);
+
+	tell("other parameters behind failure", variant->way, &rest);
+	expect_all(_metadata, &first, REFUSAL);
+	expect_success(_metadata, &rest, NULL);
+	EXPECT_EQ(2, read_gate(0).entered);
+	expect_nothing_in_vain(_metadata, pl);
+}
+
+/*
+ * A request that is interrupted while it waits goes on waiting as soon as it
+ * can, unless its signal handler wants it back: the load is not its own, and
+ * what comes of it has not changed.
+ */
+FIXTURE(interrupted) {
+	struct pl pl;
+};
+
+FIXTURE_VARIANT(interrupted) {
+	int n;
+	enum way way;
+};
+
+FIXTURE_VARIANT_ADD(interrupted, init_module_2) { .n = 2, .way = INIT_MODULE };
+FIXTURE_VARIANT_ADD(interrupted, init_module_64) { .n = 64, .way = INIT_MODULE };
+FIXTURE_VARIANT_ADD(interrupted, one_file_2) { .n = 2, .way = ONE_FILE };
+FIXTURE_VARIANT_ADD(interrupted, one_file_64) { .n = 64, .way = ONE_FILE };
+
+FIXTURE_SETUP(interrupted)
+{
+	setup(_metadata, &self->pl);
+}
+
+FIXTURE_TEARDOWN(interrupted)
+{
+	teardown(_metadata, &self->pl);
+}
+
+/* After the interruption: they sleep again, and get the answer that is true. */
+static void expect_true_answers(struct __test_metadata *_metadata,
+				struct pl *pl, const char *row, enum way way,
+				const struct group *first,
+				const struct group *rest)
+{
+	EXPECT_TRUE(all_fall_asleep(pl, rest))
+		TH_LOG("after the interruption: %s", answers(rest));
+	EXPECT_EQ(1, read_gate(0).inside);
+	EXPECT_EQ(0, count_answered(first));
+	let_go(_metadata, pl, first, rest);
+
+	tell(row, way, rest);
+	expect_all(_metadata, first, 0);
+	expect_success(_metadata, first, rest);
+	EXPECT_EQ(1, read_gate(0).entered);
+}
+
+TEST_F_TIMEOUT(interrupted, stopped_and_continued, HARNESS_LIMIT)
+{
+	struct pl *pl = &self->pl;
+	struct group first, rest;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	hold(_metadata, pl, variant->n, variant->way, "gate=0", "gate=0",
+	     &first, &rest);
+	stop_and_continue(_metadata, pl, &rest);
+	expect_true_answers(_metadata, pl, "stopped and continued",
+			    variant->way, &first, &rest);
+}
+
+TEST_F_TIMEOUT(interrupted, frozen_and_thawed, HARNESS_LIMIT)
+{
+	struct pl *pl = &self->pl;
+	struct group first, rest;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	hold(_metadata, pl, variant->n, variant->way, "gate=0", "gate=0",
+	     &first, &rest);
+	if (!make_cgroup(pl, &rest))
+		SKIP(return, "no cgroup v2 with a freezer on " CGROUPS);
+
+	ASSERT_TRUE(set_frozen(pl, "1"));
+	ASSERT_TRUE(comes_true(pl, is_frozen(pl, true)));
+	/* When this returns, nobody sleeps in the freezer any more. */
+	ASSERT_TRUE(set_frozen(pl, "0"));
+	ASSERT_TRUE(comes_true(pl, is_frozen(pl, false)));
+	expect_true_answers(_metadata, pl, "frozen and thawed", variant->way,
+			    &first, &rest);
+}
+
+TEST_F_TIMEOUT(interrupted, traced_and_let_go, HARNESS_LIMIT)
+{
+	struct pl *pl = &self->pl;
+	struct group first, rest;
+	int i;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	hold(_metadata, pl, variant->n, variant->way, "gate=0", "gate=0",
+	     &first, &rest);
+	for (i = 0; i < rest.n; i++)
+		ASSERT_EQ(0, ptrace(PTRACE_SEIZE, rest.req[i].pid, 0, 0));
+	for (i = 0; i < rest.n; i++)
+		ASSERT_EQ(0, ptrace(PTRACE_INTERRUPT, rest.req[i].pid, 0, 0));
+	for (i = 0; i < rest.n; i++)
+		ASSERT_TRUE(comes_true(pl, is_trapped(&rest.req[i])));
+	for (i = 0; i < rest.n; i++)
+		ASSERT_EQ(0, ptrace(PTRACE_DETACH, rest.req[i].pid, 0, 0));
+	expect_true_answers(_metadata, pl, "traced and let go", variant->way,
+			    &first, &rest);
+}
+
+TEST_F_TIMEOUT(interrupted, handler_with_sa_restart, HARNESS_LIMIT)
+{
+	struct pl *pl = &self->pl;
+	struct group first, rest;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	hold(_metadata, pl, variant->n, variant->way, "gate=0", "gate=0",
+	     &first, &rest);
+	signal_all(&rest, SIGUSR1);
+	ASSERT_TRUE(comes_true(pl, all_handled(&rest)));
+	expect_true_answers(_metadata, pl, "SA_RESTART handler", variant->way,
+			    &first, &rest);
+}
+
+TEST_F_TIMEOUT(interrupted, handler_without_sa_restart, HARNESS_LIMIT)
+{
+	struct pl *pl = &self->pl;
+	struct group first, rest;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	hold(_metadata, pl, variant->n, variant->way, "gate=0", "gate=0",
+	     &first, &rest);
+	signal_all(&rest, SIGUSR2);
+	assert_answered(_metadata, pl, &rest);
+	tell("EINTR handler", variant->way, &rest);
+	expect_all(_metadata, &rest, EINTR);
+	EXPECT_TRUE(all_handled(&rest));
+	EXPECT_EQ(1, read_gate(0).inside);
+	EXPECT_EQ(0, count_answered(&first));
+
+	let_go(_metadata, pl, &first, &rest);
+	expect_all(_metadata, &first, 0);
+}
+
+/* The one who waits for a symbol is the one who loads. */
+TEST_F_TIMEOUT(interrupted, loader_stopped_while_it_waits_for_a_symbol,
+	       HARNESS_LIMIT)
+{
+	struct pl *pl = &self->pl;
+	struct group owner, first, rest;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	owner = gather(_metadata, pl, 1, "pl_gate", INIT_MODULE, "gate=0");
+	first = gather(_metadata, pl, 1, "pl_user", variant->way, "");
+	rest = gather(_metadata, pl, variant->n - 1, "pl_user", variant->way, "");
+
+	assert_in_gate(_metadata, pl, &owner, 0);
+	assert_asleep(_metadata, pl, &first);
+	assert_asleep(_metadata, pl, &rest);
+
+	/* Whoever may take over meanwhile waits for the symbol in its turn. */
+	stop_and_continue(_metadata, pl, &first);
+	EXPECT_TRUE(all_fall_asleep(pl, &first))
+		TH_LOG("after the interruption: %s", answers(&first));
+	EXPECT_TRUE(all_fall_asleep(pl, &rest))
+		TH_LOG("after it, who waits: %s", answers(&rest));
+
+	let_go(_metadata, pl, &owner, &rest);
+	assert_answered(_metadata, pl, &first);
+	tell("loader stopped and continued (symbol)", variant->way, &first);
+	expect_all(_metadata, &owner, 0);
+	expect_success(_metadata, &first, &rest);
+	EXPECT_EQ(1, read_gate(USER_GATE).entered);
+}
+
+/* Images that cannot be loaded. */
+FIXTURE(broken) {
+	struct pl pl;
+};
+
+FIXTURE_VARIANT(broken) {
+	int n;
+};
+
+FIXTURE_VARIANT_ADD(broken, 2) { .n = 2 };
+FIXTURE_VARIANT_ADD(broken, 64) { .n = 64 };
+
+FIXTURE_SETUP(broken)
+{
+	setup(_metadata, &self->pl);
+}
+
+FIXTURE_TEARDOWN(broken)
+{
+	teardown(_metadata, &self->pl);
+}
+
+/* What does @d get when nobody else asks? */
+static int ask_alone(struct __test_metadata *_metadata, struct pl *pl,
+		     const struct demand *d)
+{
+	struct group g = gather_for(_metadata, pl, 1, d);
+
+	release(_metadata, &g);
+	assert_answered(_metadata, pl, &g);
+	return g.req[0].err;
+}
+
+/*
+ * pl_gate stands in its gate, "first" waits for it, to fail after that, and
+ * "rest" wait for "first".
+ */
+static void hold_broken(struct __test_metadata *_metadata, struct pl *pl,
+			const struct demand *first_demand,
+			const struct demand *rest_demand, int n,
+			struct group *owner, struct group *first,
+			struct group *rest)
+{
+	*owner = gather(_metadata, pl, 1, "pl_gate", INIT_MODULE, "gate=0");
+	*first = gather_for(_metadata, pl, 1, first_demand);
+	*rest = gather_for(_metadata, pl, n - 1, rest_demand);
+
+	assert_in_gate(_metadata, pl, owner, 0);
+	assert_asleep(_metadata, pl, first);
+	assert_asleep(_metadata, pl, rest);
+}
+
+/* pl_user with a symbol that nobody has, found out about after a wait. */
+static struct image *make_broken_user(struct pl *pl)
+{
+	struct image *image = make_image(pl, "pl_user");
+
+	return image && spoil_last_symbol(image) && give_file(image) ? image : NULL;
+}
+
+TEST_F_TIMEOUT(broken, one_attempt_and_one_answer_for_all, HARNESS_LIMIT)
+{
+	struct pl *pl = &self->pl;
+	struct demand d = { .way = ONE_FILE, .params = "" };
+	struct group owner, first, rest;
+	int log;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	d.image = make_broken_user(pl);
+	ASSERT_NE(NULL, d.image);
+	log = open_log();
+	hold_broken(_metadata, pl, &d, &d, variant->n, &owner, &first, &rest);
+	let_go(_metadata, pl, &owner, &first);
+	assert_answered(_metadata, pl, &rest);
+
+	tell("broken file, same request", ONE_FILE, &rest);
+	expect_all(_metadata, &first, ENOENT);
+	expect_all(_metadata, &rest, ENOENT);
+	if (log < 0)
+		TH_LOG("no /dev/kmsg: the attempts are not counted");
+	else
+		EXPECT_EQ(1, count_in_log(log, "pl_user: Unknown symbol"));
+}
+
+/* They fail before they can be held: whoever comes first, the answer is one. */
+TEST_F_TIMEOUT(broken, every_request_gets_the_error, HARNESS_LIMIT)
+{
+	static const char * const kinds[] = {
+		"bad vermagic", "unknown symbol", "truncated", "bad stream",
+		"bad parameter",
+	};
+	struct pl *pl = &self->pl;
+	size_t i;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
+		struct image *image = make_image(pl, i == 1 ? "pl_user" : "pl_gate2");
+		struct demand d = {
+			.image = image, .way = ONE_FILE, .params = "",
+		};
+		struct group g;
+		int alone;
+
+		ASSERT_NE(NULL, image);
+		switch (i) {
+		case 0:
+			ASSERT_TRUE(spoil_vermagic(image));
+			break;
+		case 1:
+			ASSERT_TRUE(spoil_last_symbol(image));
+			break;
+		case 2:
+			image->len /= 2;
+			break;
+		case 3:
+			/* The beginning of an xz stream, and then an ELF file's. */
+			memmove(image->data + 6, image->data, image->len - 6);
+			memcpy(image->data, "\3757zXZ", 6);
+			d.flags = MODULE_INIT_COMPRESSED_FILE;
+			break;
+		case 4:
+			d.params = "gate=none";
+			break;
+		}
+		ASSERT_TRUE(give_file(image));
+
+		alone = ask_alone(_metadata, pl, &d);
+		TH_LOG("%s: %s", kinds[i], errno_name(alone));
+		EXPECT_NE(0, alone);
+		g = gather_for(_metadata, pl, variant->n, &d);
+		release(_metadata, &g);
+		assert_answered(_metadata, pl, &g);
+		expect_all(_metadata, &g, alone);
+	}
+}
+
+TEST_F_TIMEOUT(broken, other_flags_take_over, HARNESS_LIMIT)
+{
+	struct pl *pl = &self->pl;
+	struct demand d = { .way = ONE_FILE, .params = "" }, other;
+	struct group owner, first, rest;
+	int alone;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	d.image = make_broken_user(pl);
+	ASSERT_NE(NULL, d.image);
+	other = d;
+	other.flags = MODULE_INIT_COMPRESSED_FILE;
+	alone = ask_alone(_metadata, pl, &other);
+	ASSERT_NE(0, alone);
+	ASSERT_NE(ENOENT, alone);
+
+	hold_broken(_metadata, pl, &d, &other, variant->n, &owner, &first, &rest);
+	let_go(_metadata, pl, &owner, &first);
+	assert_answered(_metadata, pl, &rest);
+
+	tell("other flags behind failure", ONE_FILE, &rest);
+	expect_all(_metadata, &first, ENOENT);
+	expect_all(_metadata, &rest, alone);
+}
+
+TEST_F_TIMEOUT(broken, good_image_behind_a_broken_one_is_loaded, HARNESS_LIMIT)
+{
+	struct pl *pl = &self->pl;
+	struct demand bad = { .way = ONE_FILE, .params = "" };
+	struct demand good = { .way = MIXED, .params = "" };
+	struct group owner, first, rest;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	bad.image = make_broken_user(pl);
+	good.image = get_image(pl, "pl_user");
+	ASSERT_NE(NULL, bad.image);
+	ASSERT_NE(NULL, good.image);
+	hold_broken(_metadata, pl, &bad, &good, variant->n, &owner, &first, &rest);
+	let_go(_metadata, pl, &owner, &first);
+	assert_answered(_metadata, pl, &rest);
+
+	tell("good image behind a broken one", MIXED, &rest);
+	expect_all(_metadata, &first, ENOENT);
+	expect_success(_metadata, &rest, NULL);
+	EXPECT_EQ(1, read_gate(USER_GATE).entered);
+}
+
+TEST_F_TIMEOUT(broken, broken_image_behind_a_good_one_does_no_harm,
+	       HARNESS_LIMIT)
+{
+	struct pl *pl = &self->pl;
+	struct demand bad = { .way = MIXED, .params = "" };
+	struct demand good = { .way = ONE_FILE, .params = "" };
+	struct group owner, first, rest;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	bad.image = make_broken_user(pl);
+	good.image = get_image(pl, "pl_user");
+	ASSERT_NE(NULL, bad.image);
+	ASSERT_NE(NULL, good.image);
+	hold_broken(_metadata, pl, &good, &bad, variant->n, &owner, &first, &rest);
+	let_go(_metadata, pl, &owner, &first);
+	assert_answered(_metadata, pl, &rest);
+
+	tell("broken image behind a good one", MIXED, &rest);
+	expect_all(_metadata, &first, 0);
+	expect_success(_metadata, &first, &rest);
+	EXPECT_EQ(1, read_gate(USER_GATE).entered);
+}
+
+/* A load and a removal of one module. */
+FIXTURE(removal) {
+	struct pl pl;
+};
+
+FIXTURE_VARIANT(removal) {
+	int n;
+	enum way way;
+};
+
+FIXTURE_VARIANT_ADD(removal, init_module_2) { .n = 2, .way = INIT_MODULE };
+FIXTURE_VARIANT_ADD(removal, init_module_64) { .n = 64, .way = INIT_MODULE };
+FIXTURE_VARIANT_ADD(removal, one_file_2) { .n = 2, .way = ONE_FILE };
+FIXTURE_VARIANT_ADD(removal, one_file_64) { .n = 64, .way = ONE_FILE };
+
+FIXTURE_SETUP(removal)
+{
+	setup(_metadata, &self->pl);
+}
+
+FIXTURE_TEARDOWN(removal)
+{
+	teardown(_metadata, &self->pl);
+}
+
+TEST_F_TIMEOUT(removal, loads_wait_for_it, HARNESS_LIMIT)
+{
+	struct pl *pl = &self->pl;
+	struct group remover, loads;
+	const struct image *image;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	image = get_image(pl, "pl_gate");
+	ASSERT_NE(NULL, image);
+	ASSERT_EQ(0, load(image->data, image->len, "gate=1 exit_gate=0"));
+	remover = gather(_metadata, pl, 1, "pl_gate", REMOVAL, "");
+	loads = gather(_metadata, pl, variant->n, "pl_gate", variant->way,
+		       "gate=1");
+	assert_in_gate(_metadata, pl, &remover, 0);
+
+	release(_metadata, &loads);
+	EXPECT_TRUE(all_fall_asleep(pl, &loads))
+		TH_LOG("in front of a removal: %s", answers(&loads));
+	EXPECT_EQ(0, count_answered(&remover));
+	let_go(_metadata, pl, &remover, &loads);
+
+	tell("load meets removal", variant->way, &loads);
+	expect_all(_metadata, &remover, 0);
+	expect_success(_metadata, &loads, NULL);
+	/* By the one before and by one of these. */
+	EXPECT_EQ(2, read_gate(1).entered);
+}
+
+TEST_F_TIMEOUT(removal, of_what_is_being_loaded_is_refused, HARNESS_LIMIT)
+{
+	struct group first, rest, removers;
+	struct pl *pl = &self->pl;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	removers = gather(_metadata, pl, variant->n, "pl_gate", REMOVAL, "");
+	hold(_metadata, pl, variant->n, variant->way, "gate=0", "gate=0",
+	     &first, &rest);
+
+	release(_metadata, &removers);
+	assert_answered(_metadata, pl, &removers);
+	tell("removal meets load", REMOVAL, &removers);
+	expect_all(_metadata, &removers, EBUSY);
+	EXPECT_EQ(1, read_gate(0).inside);
+	EXPECT_TRUE(all_fall_asleep(pl, &rest))
+		TH_LOG("after the removal: %s", answers(&rest));
+
+	let_go(_metadata, pl, &first, &rest);
+	expect_all(_metadata, &first, 0);
+	expect_success(_metadata, &first, &rest);
+	EXPECT_EQ(1, read_gate(0).entered);
+}
+
+/* Modules that need others. */
+FIXTURE(dependent) {
+	struct pl pl;
+};
+
+FIXTURE_VARIANT(dependent) {
+	int n;
+	enum way way;
+};
+
+FIXTURE_VARIANT_ADD(dependent, init_module_2) { .n = 2, .way = INIT_MODULE };
+FIXTURE_VARIANT_ADD(dependent, init_module_64) { .n = 64, .way = INIT_MODULE };
+FIXTURE_VARIANT_ADD(dependent, one_file_2) { .n = 2, .way = ONE_FILE };
+FIXTURE_VARIANT_ADD(dependent, one_file_64) { .n = 64, .way = ONE_FILE };
+
+FIXTURE_SETUP(dependent)
+{
+	setup(_metadata, &self->pl);
+}
+
+FIXTURE_TEARDOWN(dependent)
+{
+	teardown(_metadata, &self->pl);
+}
+
+/*
+ * pl_chain needs pl_user needs pl_gate. A symbol can be waited for from the
+ * moment on when its owner's init function is about to run, not before: so
+ * pl_user has a gate of its own, and pl_chain is not asked for until it is in
+ * there.
+ */
+TEST_F_TIMEOUT(dependent, chain_of_three, HARNESS_LIMIT)
+{
+	struct pl *pl = &self->pl;
+	struct group gate, user, chain, gate_rest, user_rest, chain_rest;
+	enum way way = variant->way;
+	int n = variant->n - 1;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	hold(_metadata, pl, variant->n, way, "gate=0", "gate=0", &gate,
+	     &gate_rest);
+	user = gather(_metadata, pl, 1, "pl_user", way, "");
+	user_rest = gather(_metadata, pl, n, "pl_user", way, "");
+	chain = gather(_metadata, pl, 1, "pl_chain", way, "");
+	chain_rest = gather(_metadata, pl, n, "pl_chain", way, "");
+
+	ASSERT_TRUE(set_gate(USER_GATE, "reset"));
+	ASSERT_TRUE(set_gate(USER_GATE, "close"));
+	assert_asleep(_metadata, pl, &user);
+	assert_asleep(_metadata, pl, &user_rest);
+	let_go(_metadata, pl, &gate, &gate_rest);
+	ASSERT_TRUE(comes_true(pl, read_gate(USER_GATE).inside));
+
+	assert_asleep(_metadata, pl, &chain);
+	assert_asleep(_metadata, pl, &chain_rest);
+	EXPECT_TRUE(all_fall_asleep(pl, &user));
+	EXPECT_TRUE(all_fall_asleep(pl, &user_rest));
+	ASSERT_TRUE(set_gate(USER_GATE, "open"));
+	assert_answered(_metadata, pl, &user);
+	assert_answered(_metadata, pl, &user_rest);
+	assert_answered(_metadata, pl, &chain);
+	assert_answered(_metadata, pl, &chain_rest);
+
+	tell("chain of three, the first", way, &gate_rest);
+	tell("chain of three, the second", way, &user_rest);
+	tell("chain of three, the third", way, &chain_rest);
+	expect_success(_metadata, &gate, &gate_rest);
+	expect_success(_metadata, &user, &user_rest);
+	expect_success(_metadata, &chain, &chain_rest);
+	EXPECT_EQ(1, read_gate(0).entered);
+	EXPECT_EQ(1, read_gate(USER_GATE).entered);
+}
+
+/* Many modules at once: whose waiters are woken when one of them is live? */
+FIXTURE(wake_ups) {
+	struct pl pl;
+};
+
+FIXTURE_VARIANT(wake_ups) {
+	enum way way;
+};
+
+FIXTURE_VARIANT_ADD(wake_ups, init_module) { .way = INIT_MODULE };
+FIXTURE_VARIANT_ADD(wake_ups, one_file) { .way = ONE_FILE };
+
+FIXTURE_SETUP(wake_ups)
+{
+	setup(_metadata, &self->pl);
+}
+
+FIXTURE_TEARDOWN(wake_ups)
+{
+	teardown(_metadata, &self->pl);
+}
+
+/* How often has this process gone to sleep? */
+static long voluntary_switches(pid_t pid)
+{
+	char path[64], line[256];
+	long n = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	f = fopen(path, "re");
+	if (!f)
+		return -1;
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "voluntary_ctxt_switches: %ld", &n) == 1)
+			break;
+	fclose(f);
+	return n;
+}
+
+TEST_F_TIMEOUT(wake_ups, one_per_waiter, HARNESS_LIMIT)
+{
+	struct group first[WAKE_MODULES], rest[WAKE_MODULES];
+	const int waiters = WAKE_MODULES * WAKE_REQUESTS;
+	static long before[WAKE_MODULES * WAKE_REQUESTS];
+	struct demand d = { .way = variant->way, .params = "gate=0" };
+	long wakes = 0, most = 0;
+	struct pl *pl = &self->pl;
+	struct group all;
+	int i;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	if (available_memory() < WAKE_MEMORY)
+		SKIP(return, "needs %lu MiB of free memory", WAKE_MEMORY / MIB);
+
+	all = (struct group){ .req = pl->req, .n = MAX_REQUESTS };
+	ASSERT_TRUE(set_gate(0, "close"));
+	for (i = 0; i < WAKE_MODULES; i++) {
+		struct image *image = make_image(pl, "pl_gate3");
+		char name[32];
+
+		ASSERT_NE(NULL, image);
+		snprintf(name, sizeof(name), MADE_NAME, i);
+		ASSERT_TRUE(rename_module(image, name));
+		ASSERT_TRUE(give_file(image));
+
+		d.image = image;
+		first[i] = gather_for(_metadata, pl, 1, &d);
+		rest[i] = gather_for(_metadata, pl, WAKE_REQUESTS, &d);
+		release(_metadata, &first[i]);
+		comes_true(pl, read_gate(0).inside > i || all_answered(&first[i]));
+		ASSERT_EQ(i + 1, read_gate(0).inside)
+			TH_LOG("%s is not in its gate: %s", name,
+			       answers(&first[i]));
+		assert_asleep(_metadata, pl, &rest[i]);
+	}
+
+	/* What was woken before this is in here, and does not count. */
+	for (i = 0; i < waiters; i++)
+		before[i] = voluntary_switches(rest[i / WAKE_REQUESTS]
+					       .req[i % WAKE_REQUESTS].pid);
+
+	/* One after the other, in whatever order: each wakes its own. */
+	for (i = 1; i <= WAKE_MODULES; i++) {
+		ASSERT_TRUE(set_gate(0, "step"));
+		ASSERT_TRUE(comes_true(pl, count_answered(&all) ==
+					   i * (1 + WAKE_REQUESTS)))
+			TH_LOG("%d modules should be live: %s", i, answers(&all));
+	}
+
+	/* Who gets 0 is not the point here. */
+	EXPECT_EQ(all.n, count_err(&all, 0) + count_err(&all, EEXIST))
+		TH_LOG("%s", answers(&all));
+	for (i = 0; i < waiters; i++) {
+		const struct group *g = &rest[i / WAKE_REQUESTS];
+		long n = g->req[i % WAKE_REQUESTS].switches - before[i];
+
+		/* The sleep that it was in then has been ended, too. */
+		wakes += n + 1;
+		if (n + 1 > most)
+			most = n + 1;
+	}
+	TH_LOG("%d waiters on %d modules: %.3f wake-ups each, at most %ld",
+	       waiters, WAKE_MODULES, (double)wakes / waiters, most);
+	EXPECT_LE(waiters, wakes);
+	EXPECT_LE(wakes, WAKE_UPS * waiters);
+}
+
+/* No gates: as many requests as a large machine makes, all at once. */
+FIXTURE(storm) {
+	struct pl pl;
+};
+
+FIXTURE_SETUP(storm)
+{
+	setup(_metadata, &self->pl);
+}
+
+FIXTURE_TEARDOWN(storm)
+{
+	teardown(_metadata, &self->pl);
+}
+
+TEST_F_TIMEOUT(storm, one_load_and_nothing_in_vain, HARNESS_LIMIT)
+{
+	/* The first to be sure that loads overlap, the other to cost a lot. */
+	static const char * const names[] = { "pl_wide", "pl_big" };
+	struct pl *pl = &self->pl;
+	size_t i;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	if (available_memory() < STORM_MEMORY)
+		SKIP(return, "needs %lu MiB of free memory", STORM_MEMORY / MIB);
+	if (pl->in_vain < 0)
+		SKIP(return, "no " STATS ": needs CONFIG_MODULE_STATS and debugfs");
+
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		struct group g = gather(_metadata, pl, STORM_REQUESTS, names[i],
+					INIT_MODULE, "");
+
+		TH_LOG("%d requests for %s", g.n, names[i]);
+		release(_metadata, &g);
+		assert_answered(_metadata, pl, &g);
+		expect_success(_metadata, &g, NULL);
+		expect_nothing_in_vain(_metadata, pl);
+	}
+}
+
+TEST_F_TIMEOUT(storm, all_get_the_error_of_init, HARNESS_LIMIT)
+{
+	struct pl *pl = &self->pl;
+	struct group g;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	if (available_memory() < STORM_MEMORY)
+		SKIP(return, "needs %lu MiB of free memory", STORM_MEMORY / MIB);
+
+	g = gather(_metadata, pl, STORM_REQUESTS, "pl_big", INIT_MODULE,
+		   REFUSAL_PARAM);
+	release(_metadata, &g);
+	assert_answered(_metadata, pl, &g);
+	expect_all(_metadata, &g, REFUSAL);
+}
+
+TEST_F_TIMEOUT(storm, modules_that_need_each_other_get_enoent, HARNESS_LIMIT)
+{
+	static const enum way ways[] = { INIT_MODULE, ONE_FILE };
+	struct pl *pl = &self->pl;
+	size_t i;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	for (i = 0; i < ARRAY_SIZE(ways); i++) {
+		struct group one = gather(_metadata, pl, STORM_REQUESTS / 2,
+					  "pl_ring1", ways[i], "");
+		struct group two = gather(_metadata, pl, STORM_REQUESTS / 2,
+					  "pl_ring2", ways[i], "");
+
+		release(_metadata, &one);
+		release(_metadata, &two);
+		assert_answered(_metadata, pl, &one);
+		assert_answered(_metadata, pl, &two);
+		tell("two modules that need each other", ways[i], &one);
+		expect_all(_metadata, &one, ENOENT);
+		expect_all(_metadata, &two, ENOENT);
+	}
+}
+
+/*
+ * modules_disabled, set while requests wait. It cannot be taken back, and what
+ * is loaded then stays: this comes last, and only where it is welcome.
+ */
+FIXTURE(disabled) {
+	struct pl pl;
+};
+
+FIXTURE_SETUP(disabled)
+{
+	setup(_metadata, &self->pl);
+}
+
+FIXTURE_TEARDOWN(disabled)
+{
+	teardown(_metadata, &self->pl);
+}
+
+TEST_F_TIMEOUT(disabled, nobody_takes_over_any_more, HARNESS_LIMIT)
+{
+	static const enum way ways[] = { INIT_MODULE, ONE_FILE };
+	const char *params = "gate=1 " REFUSAL_PARAM;
+	struct group first[3], rest[3], late;
+	struct pl *pl = &self->pl;
+	char cmdline[4096];
+	const int n = 16;
+	int i;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	if (!read_file("/proc/cmdline", cmdline, sizeof(cmdline)) ||
+	    !strstr(cmdline, MAY_DISABLE))
+		SKIP(return, "ends in a reboot: boot with " MAY_DISABLE);
+
+	/* One that will be live, two that will not, asked for in either way. */
+	hold(_metadata, pl, n, INIT_MODULE, "gate=0", "gate=0", &first[0],
+	     &rest[0]);
+	ASSERT_TRUE(set_gate(1, "close"));
+	for (i = 1; i < 3; i++) {
+		const char *name = i == 1 ? "pl_gate2" : "pl_gate3";
+
+		first[i] = gather(_metadata, pl, 1, name, ways[i - 1], params);
+		rest[i] = gather(_metadata, pl, n - 1, name, ways[i - 1],
+				 "gate=1 tag=1");
+		release(_metadata, &first[i]);
+		ASSERT_TRUE(comes_true(pl, read_gate(1).inside == i));
+		assert_asleep(_metadata, pl, &rest[i]);
+	}
+	late = gather(_metadata, pl, n, "pl_user", INIT_MODULE, "");
+
+	ASSERT_TRUE(write_file(DISABLED, "1"));
+	release(_metadata, &late);
+	assert_answered(_metadata, pl, &late);
+	expect_all(_metadata, &late, EPERM);
+
+	ASSERT_TRUE(set_gate(0, "open"));
+	ASSERT_TRUE(set_gate(1, "open"));
+	for (i = 0; i < 3; i++) {
+		assert_answered(_metadata, pl, &first[i]);
+		assert_answered(_metadata, pl, &rest[i]);
+	}
+
+	tell("modules_disabled behind success", INIT_MODULE, &rest[0]);
+	tell("modules_disabled behind failure", INIT_MODULE, &rest[1]);
+	tell("modules_disabled behind failure", ONE_FILE, &rest[2]);
+	expect_success(_metadata, &first[0], &rest[0]);
+	for (i = 1; i < 3; i++) {
+		expect_all(_metadata, &first[i], REFUSAL);
+		expect_all(_metadata, &rest[i], EPERM);
+	}
+	EXPECT_EQ(2, read_gate(1).entered);
+}
+
+TEST_HARNESS_MAIN

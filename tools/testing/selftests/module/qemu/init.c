@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The first process of the test guest: cold-plugs with the udev it finds, if
+ * any, runs the selftest, tells both stories in KTAP on the second serial port
+ * and shuts the guest down. The first serial port is the kernel's console.
+ *
+ * Kernel command line:
+ *	control=WHAT	do not test, break: see control() below
+ *	tests=ARGS	arguments for the selftest, separated by commas
+ */
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SELFTEST	"/selftest/parallel_load"
+#define MOD_STATS	"/sys/kernel/debug/modules/stats"
+
+/* A reboot ends QEMU, which was told not to; power-off needs more of a machine. */
+static __attribute__((noreturn)) void shut_down(void)
+{
+	fflush(NULL);
+	sync();
+	reboot(RB_AUTOBOOT);
+	for (;;)
+		pause();
+}
+
+static __attribute__((noreturn, format(printf, 1, 2))) void die(const char *fmt, ...)
+{
+	va_list ap;
+
+	printf("Bail out! ");
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	printf(": %s\n", strerror(errno));
+	shut_down();
+}
+
+static void mount_one(const char *type, const char *where, bool needed)
+{
+	mkdir(where, 0755);
+	if (mount(type, where, type, 0, NULL) && needed && errno != EBUSY)
+		die("mount %s on %s", type, where);
+}
+
+static void talk_on_second_serial_port(void)
+{
+	int fd = open("/dev/ttyS1", O_RDWR | O_NOCTTY);
+
+	if (fd < 0)
+		die("open /dev/ttyS1");
+	dup2(fd, STDOUT_FILENO);
+	dup2(fd, STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+	setvbuf(stdout, NULL, _IOLBF, 0);
+}
+
+/* The value of key=value on the kernel's command line, or NULL */
+static char *boot_option(const char *key)
+{
+	static char line[4096];
+	size_t len = strlen(key);
+	char *word, *save;
+	FILE *f;
+
+	f = fopen("/proc/cmdline", "r");
+	if (!f || !fgets(line, sizeof(line), f))
+		die("read /proc/cmdline");
+	fclose(f);
+	for (word = strtok_r(line, " \n", &save); word;
+	     word = strtok_r(NULL, " \n", &save)) {
+		if (!strncmp(word, key, len) && word[len] == '=')
+			return word + len + 1;
+	}
+	return NULL;
+}
+
+static void sysrq(char what)
+{
+	FILE *f = fopen("/proc/sysrq-trigger", "w");
+
+	if (!f)
+		die("open /proc/sysrq-trigger");
+	fputc(what, f);
+	fclose(f);
+}
+
+/*
+ * Does to the guest what a broken kernel would, so that the harness can be seen
+ * to fail. Each of these has to end in a failure on the host.
+ */
+static void control(const char *what)
+{
+	printf("# control: %s\n", what);
+	if (!strcmp(what, "panic"))
+		sysrq('c');
+	if (!strcmp(what, "hang"))
+		for (;;)
+			pause();
+	if (!strcmp(what, "init-exits"))
+		exit(0);
+	if (!strcmp(what, "silence"))	/* no test, no word, no fault */
+		shut_down();
+	die("control=%s is not known", what);
+}
+
+static pid_t start(char *const argv[], int out)
+{
+	static char *const env[] = {
+		"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/", "TERM=linux", NULL
+	};
+	pid_t pid = fork();
+
+	if (pid < 0)
+		die("fork");
+	if (pid)
+		return pid;
+	if (out >= 0) {
+		dup2(out, STDOUT_FILENO);
+		dup2(out, STDERR_FILENO);
+	}
+	execve(argv[0], argv, env);
+	fprintf(stderr, "# %s: %s\n", argv[0], strerror(errno));
+	_exit(127);
+}
+
+/* Waits for @pid and buries whatever else died meanwhile; -1 unless it exited */
+static int finish(pid_t pid)
+{
+	int status;
+	pid_t dead;
+
+	while ((dead = wait(&status)) != pid) {
+		if (dead < 0)
+			die("wait for %d", pid);
+	}
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static int run(char *const argv[])
+{
+	return finish(start(argv, -1));
+}
+
+/* What MODULE_STATS tells of requests */
+struct mod_stats {
+	unsigned long loads, failed, duplicates, vain_bytes;
+};
+
+static bool read_mod_stats(struct mod_stats *s)
+{
+	bool table = false;
+	char line[256], name[64];
+	unsigned long n;
+	FILE *f;
+
+	memset(s, 0, sizeof(*s));
+	f = fopen(MOD_STATS, "r");
+	if (!f)
+		return false;
+	while (fgets(line, sizeof(line), f)) {
+		char *tab = strchr(line, '\t');
+
+		if (strstr(line, "Module-name"))
+			table = true;
+		else if (table && sscanf(line, "%63s %lu", name, &n) == 2)
+			s->duplicates += n;
+		if (!tab)
+			continue;
+		n = strtoul(tab, NULL, 10);
+		if (strstr(line, "Mods ever loaded"))
+			s->loads = n;
+		else if (strstr(line, "Mods failed on"))
+			s->failed += n;
+		else if (strstr(line, "Failed kmod bytes"))
+			s->vain_bytes = n;
+	}
+	fclose(f);
+	return true;
+}
+
+static unsigned int count_modules(void)
+{
+	FILE *f = fopen("/proc/modules", "r");
+	unsigned int n = 0;
+	int c;
+
+	if (!f)
+		return 0;
+	while ((c = getc(f)) != EOF)
+		n += c == '\n';
+	fclose(f);
+	return n;
+}
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+/* Prints the KTAP line of the coldplug; true unless it failed */
+static bool coldplug(void)
+{
+	static char *const udevd[] = { "/lib/systemd/systemd-udevd", "--daemon", NULL };
+	static char *const version[] = { "/bin/udevadm", "--version", NULL };
+	static char *const kmod[] = { "/bin/kmod", "--version", NULL };
+	static char *const trigger[] = {
+		"/bin/udevadm", "trigger", "--type=all", "--action=add", NULL
+	};
+	static char *const settle[] = {
+		"/bin/udevadm", "settle", "--timeout=600", NULL
+	};
+	static char *const stop[] = {
+		"/bin/udevadm", "control", "--exit", "--timeout=60", NULL
+	};
+	struct mod_stats before, after;
+	double start_time;
+	bool ok;
+
+	if (access(udevd[0], X_OK)) {
+		printf("ok 1 coldplug # SKIP no udev in the guest, give GUEST_ROOT=dir\n");
+		return true;
+	}
+	printf("# udev, then kmod:\n");
+	run(version);
+	run(kmod);
+	if (!read_mod_stats(&before)) {
+		printf("# %s: %s\n", MOD_STATS, strerror(errno));
+		printf("not ok 1 coldplug\n");
+		return false;
+	}
+	start_time = now();
+	ok = !run(udevd) && !run(trigger) && !run(settle);
+	printf("# coldplug seconds: %.1f\n", now() - start_time);
+	ok &= !run(stop);
+	read_mod_stats(&after);
+	printf("# coldplug requests: %lu\n",
+	       after.loads - before.loads + after.failed - before.failed);
+	printf("# coldplug loads: %lu\n", after.loads - before.loads);
+	printf("# coldplug merged: %lu\n", after.duplicates - before.duplicates);
+	printf("# coldplug bytes in vain: %lu\n", after.vain_bytes - before.vain_bytes);
+	printf("# coldplug modules: %u\n", count_modules());
+	/* A coldplug that loads nothing has not shown anything. */
+	ok &= after.loads > before.loads;
+	printf("%sok 1 coldplug\n", ok ? "" : "not ");
+	return ok;
+}
+
+/* Runs the selftest, its KTAP indented as a subtest's, and prints the verdict */
+static void selftest(char *args)
+{
+	char *argv[32] = { SELFTEST }, *line = NULL;
+	unsigned int argc = 1;
+	size_t size = 0;
+	int pipefd[2], status;
+	pid_t pid;
+	FILE *f;
+
+	for (args = strtok(args, ","); args && argc < 31; args = strtok(NULL, ","))
+		argv[argc++] = args;
+	if (pipe2(pipefd, O_CLOEXEC))
+		die("pipe");
+	pid = start(argv, pipefd[1]);
+	close(pipefd[1]);
+	f = fdopen(pipefd[0], "r");
+	if (!f)
+		die("fdopen");
+	while (getline(&line, &size, f) > 0)
+		printf("  %s", line);
+	fclose(f);
+	free(line);
+	status = finish(pid);
+	if (status == 4)	/* KSFT_SKIP */
+		printf("ok 2 parallel_load # SKIP\n");
+	else
+		printf("%sok 2 parallel_load # exit status %d\n",
+		       status ? "not " : "", status);
+}
+
+int main(void)
+{
+	char none[] = "", *opt;
+	struct utsname u;
+
+	mount_one("devtmpfs", "/dev", true);
+	mount_one("proc", "/proc", true);
+	mount_one("sysfs", "/sys", true);
+	mount_one("tmpfs", "/tmp", true);
+	mount_one("tmpfs", "/run", true);
+	mount_one("debugfs", "/sys/kernel/debug", false);
+	mount_one("cgroup2", "/sys/fs/cgroup", false);
+	talk_on_second_serial_port();
+
+	uname(&u);
+	printf("KTAP version 1\n");
+	printf("# guest: %s, %ld CPUs, %ld MiB\n", u.release,
+	       sysconf(_SC_NPROCESSORS_ONLN),
+	       sysconf(_SC_PHYS_PAGES) / 1024 * sysconf(_SC_PAGESIZE) / 1024);
+	opt = boot_option("control");
+	if (opt)
+		control(opt);
+	printf("1..2\n");
+	coldplug();
+	opt = boot_option("tests");
+	selftest(opt ? opt : none);
+	shut_down();
+}

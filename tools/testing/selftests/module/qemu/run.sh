@@ -1,0 +1,113 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Boots the guest, streams its KTAP, and judges. Called by the Makefile, which
+# sets every variable below. Exit status 0: all that was asked for was shown.
+set -eu
+
+: "${BZIMAGE:?}" "${INITRAMFS:?}" "${OUT:?}" "${CPUS:?}" "${MEM:?}" "${TIMEOUT:?}"
+: "${KNOWN_FAILURES=}" "${CONTROL=}" "${TESTS=}" "${LABEL=}" "${APPEND=}" "${QEMU_ARGS=}"
+
+fail()
+{
+	echo "FAIL: $*"
+	echo "      the guest's console: $OUT/console.log, its KTAP: $OUT/ktap.log"
+	exit 1
+}
+
+case $CPUS in
+''|*[!0-9]*) fail "CPUS=$CPUS is not a number" ;;
+esac
+if [ "$CPUS" -lt 1 ] || [ "$CPUS" -gt 255 ]; then
+	fail "CPUS=$CPUS: this machine model has 1 to 255"
+fi
+[ -z "$KNOWN_FAILURES" ] || [ -r "$KNOWN_FAILURES" ] ||
+	fail "KNOWN_FAILURES=$KNOWN_FAILURES: no such file"
+
+# lpj= spares each CPU the calibration of its delay loop, which takes most of the
+# boot where the CPUs are emulated. A lockup is one that outlasts what an
+# overcommitted host does to a guest.
+append="console=ttyS0 loglevel=7 panic=-1 oops=panic softlockup_panic=1"
+append="$append watchdog_thresh=60 hung_task_panic=1"
+append="$append sysctl.kernel.hung_task_timeout_secs=300"
+append="$append rcupdate.rcu_cpu_stall_timeout=120 tsc=reliable no_timer_check"
+append="$append lpj=5000000${CONTROL:+ control=$CONTROL}${TESTS:+ tests=$TESTS} $APPEND"
+
+mkdir -p "$OUT"
+rm -f "$OUT/console.log" "$OUT/ktap.log" "$OUT/status"
+echo "Booting $CPUS CPUs, $MEM, at most $TIMEOUT s (console: $OUT/console.log)"
+
+# shellcheck disable=SC2086 # QEMU_ARGS is a list of words
+{
+	status=0
+	timeout --foreground -k 10 "$TIMEOUT" qemu-system-x86_64 \
+		-machine q35,accel=kvm:tcg -cpu max -smp "$CPUS" -m "$MEM" \
+		-nodefaults -display none -monitor none -no-reboot \
+		-serial "file:$OUT/console.log" -serial stdio \
+		-kernel "$BZIMAGE" -initrd "$INITRAMFS" \
+		-append "$append" $QEMU_ARGS </dev/null || status=$?
+	echo "$status" > "$OUT/status"
+} | sed -u 's/\r$//' | tee "$OUT/ktap.log"
+
+[ -s "$OUT/console.log" ] || fail "QEMU printed nothing (status $(cat "$OUT/status"))"
+
+reports='Kernel panic|BUG:|Oops|WARNING:|general protection|KASAN:|KCSAN:|UBSAN:'
+reports="$reports|soft lockup|hard LOCKUP|blocked for more than|rcu.*(INFO|starved)"
+reports="$reports|circular locking|recursive locking|inconsistent lock|refcount_t:"
+reports="$reports|sleeping function called|list_(add|del) corruption|unreferenced object"
+if grep -anE "$reports" "$OUT/console.log" > "$OUT/reports.log"; then
+	head -20 "$OUT/reports.log"
+	fail "the kernel reported a fault of its own"
+fi
+case $(cat "$OUT/status") in
+0) ;;
+124|137)
+	tail -20 "$OUT/console.log"
+	fail "the guest was not done after $TIMEOUT s" ;;
+*)
+	tail -20 "$OUT/console.log"
+	fail "QEMU ended with status $(cat "$OUT/status")" ;;
+esac
+grep -Eq '^(not )?ok 2 parallel_load' "$OUT/ktap.log" || {
+	tail -20 "$OUT/console.log"
+	fail "the guest went down before its tests were done"
+}
+
+figure() { sed -n "s/^# coldplug $1: //p" "$OUT/ktap.log"; }
+count() { grep -Ec "$1" "$OUT/ktap.log" || :; }
+names() { sed -En "s/^  $1 [0-9]+ (- )?([^ ]+).*/\2/p" "$OUT/ktap.log" | sort; }
+
+skipped=$(count '^ *ok .*# SKIP')
+failed=$(count '^  not ok ')
+passed=$(($(count '^  ok ') - $(count '^  ok .*# SKIP')))
+planned=$(sed -n 's/^  1\.\.\([0-9]*\).*/\1/p' "$OUT/ktap.log")
+
+echo
+echo "kernel            $(sed -n 's/^# guest: //p' "$OUT/ktap.log")"
+[ -z "$LABEL" ] || echo "series            $LABEL"
+if [ -n "$(figure loads)" ]; then
+	echo "udev's requests   $(figure requests), settled in $(figure seconds) s"
+	echo "loads made        $(figure loads)"
+	echo "requests merged   $(figure merged)"
+	echo "laid out in vain  $(figure 'bytes in vain') bytes"
+fi
+echo "tests             $passed passed, $failed failed, $skipped skipped${TESTS:+ ($TESTS)}"
+
+[ -z "$(names 'not ok')" ] || names 'not ok' | sed 's/^/  failed: /'
+[ "$((passed + failed + $(count '^  ok .*# SKIP')))" = "${planned:-none}" ] ||
+	fail "${planned:-no} tests were planned, and others were reported"
+! grep -q '^not ok 1 coldplug' "$OUT/ktap.log" || fail "the coldplug failed"
+[ "$passed" -gt 0 ] || fail "no test passed"
+
+if [ -n "$KNOWN_FAILURES" ]; then
+	sed 's/[[:space:]]*#.*//; s/[[:space:]].*//; /^$/d' "$KNOWN_FAILURES" |
+		sort > "$OUT/known"
+	names 'not ok' > "$OUT/failed"
+	diff "$OUT/known" "$OUT/failed" ||
+		fail "not what $KNOWN_FAILURES names (<: should have failed, >: should have passed)"
+	echo "PASS: exactly the $failed known failures failed"
+	exit 0
+fi
+[ "$failed" -eq 0 ] || fail "$failed tests failed"
+grep -q '^ok 2 parallel_load' "$OUT/ktap.log" || fail "the selftest did not end well"
+echo "PASS"
