@@ -22,8 +22,8 @@
  * makes of the outcome:
  *
  *  - the module is live: -EEXIST;
- *  - its init function refused the very parameters that the waiter asked with:
- *    the init function's errno, for running it again would say the same;
+ *  - its init function refused the very parameters that the waiter asked with, or
+ *    the owner of a symbol took too long: the same errno, to spare the same again;
  *  - the load failed before that, and the waiter asked for the same file with the
  *    same parameters and flags: the same errno, for the same reason;
  *  - anything else, such as a reason of the loading task's own (a signal, no
@@ -275,9 +275,9 @@ int shared_load_claim(struct shared_load_info *load, const char *name)
 }
 
 /**
- * shared_load_refused() - note that the module's init function said no
+ * shared_load_refused() - note a failure that is for all who ask the same
  * @load: the record of this request, which has claimed its name
- * @err: what the init function returned, a negative errno
+ * @err: what the init function returned, or %-EBUSY for the owner of a symbol
  *
  * An init function that gave up because its task was interrupted has not refused
  * anything: whoever waits may do better.

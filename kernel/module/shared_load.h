@@ -18,7 +18,8 @@ struct inode;
  * @SHARED_LOAD_OWN: nothing that would concern another request: a removal, or the
  *	reason was the task's own
  * @SHARED_LOAD_LIVE: the module is live
- * @SHARED_LOAD_REFUSED: the module's init function said no
+ * @SHARED_LOAD_REFUSED: the module's init function said no to these parameters,
+ *	or the owner of a symbol that it needs took too long
  * @SHARED_LOAD_BROKEN: the image, with these flags and parameters, does not get
  *	as far as the init function
  */

@@ -2108,6 +2108,48 @@ TEST_F_TIMEOUT(dependent, chain_of_three, HARNESS_LIMIT)
 	EXPECT_EQ(1, read_gate(USER_GATE).entered);
 }
 
+/* The kernel's own limit for a symbol is what takes long here, twice 30 s. */
+FIXTURE(patience) {
+	struct pl pl;
+};
+
+FIXTURE_SETUP(patience)
+{
+	setup(_metadata, &self->pl);
+}
+
+FIXTURE_TEARDOWN(patience)
+{
+	teardown(_metadata, &self->pl);
+}
+
+TEST_F_TIMEOUT(patience, one_timeout_for_a_symbol_is_enough_for_all, HARNESS_LIMIT)
+{
+	struct pl *pl = &self->pl;
+	struct group owner, users;
+	int log;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	owner = gather(_metadata, pl, 1, "pl_gate", INIT_MODULE, "gate=0");
+	users = gather(_metadata, pl, 8, "pl_user", INIT_MODULE, "");
+	log = open_log();
+	assert_in_gate(_metadata, pl, &owner, 0);
+	assert_asleep(_metadata, pl, &users);
+	assert_answered(_metadata, pl, &users);
+
+	tell("the owner of a symbol takes too long", INIT_MODULE, &users);
+	EXPECT_EQ(0, count_answered(&owner));
+	expect_all(_metadata, &users, EBUSY);
+	if (log < 0)
+		TH_LOG("no /dev/kmsg: the attempts are not counted");
+	else	/* one for each of two symbols */
+		EXPECT_EQ(2, count_in_log(log, "pl_user: gave up waiting"));
+	ASSERT_TRUE(set_gate(0, "open"));
+	assert_answered(_metadata, pl, &owner);
+}
+
 /* Many modules at once: whose waiters are woken when one of them is live? */
 FIXTURE(wake_ups) {
 	struct pl pl;

@@ -31,6 +31,7 @@ append="console=ttyS0 loglevel=7 panic=-1 oops=panic softlockup_panic=1"
 append="$append watchdog_thresh=60 hung_task_panic=1"
 append="$append sysctl.kernel.hung_task_timeout_secs=300"
 append="$append rcupdate.rcu_cpu_stall_timeout=120 tsc=reliable no_timer_check"
+append="$append parallel_load.disable_modules"
 append="$append lpj=5000000${CONTROL:+ control=$CONTROL}${TESTS:+ tests=$TESTS} $APPEND"
 
 mkdir -p "$OUT"
