@@ -5,7 +5,7 @@
  * and shuts the guest down. The first serial port is the kernel's console.
  *
  * Kernel command line:
- *	control=WHAT	do not test, break: see control() below
+ *	control=WHAT	do not test, break: see break_guest()
  *	tests=ARGS	arguments for the selftest, separated by commas
  */
 
@@ -29,7 +29,7 @@
 #define MOD_STATS	"/sys/kernel/debug/modules/stats"
 
 /* A reboot ends QEMU, which was told not to; power-off needs more of a machine. */
-static __attribute__((noreturn)) void shut_down(void)
+static void shut_down(void)
 {
 	fflush(NULL);
 	sync();
@@ -38,7 +38,7 @@ static __attribute__((noreturn)) void shut_down(void)
 		pause();
 }
 
-static __attribute__((noreturn, format(printf, 1, 2))) void die(const char *fmt, ...)
+static void die(const char *fmt, ...)
 {
 	va_list ap;
 
@@ -82,15 +82,15 @@ static char *boot_option(const char *key)
 	if (!f || !fgets(line, sizeof(line), f))
 		die("read /proc/cmdline");
 	fclose(f);
-	for (word = strtok_r(line, " \n", &save); word;
-	     word = strtok_r(NULL, " \n", &save)) {
+	for (word = strtok_r(line, "\n ", &save); word;
+	     word = strtok_r(NULL, "\n ", &save)) {
 		if (!strncmp(word, key, len) && word[len] == '=')
 			return word + len + 1;
 	}
 	return NULL;
 }
 
-static void sysrq(char what)
+static void press_sysrq(char what)
 {
 	FILE *f = fopen("/proc/sysrq-trigger", "w");
 
@@ -104,11 +104,11 @@ static void sysrq(char what)
  * Does to the guest what a broken kernel would, so that the harness can be seen
  * to fail. Each of these has to end in a failure on the host.
  */
-static void control(const char *what)
+static void break_guest(const char *what)
 {
 	printf("# control: %s\n", what);
 	if (!strcmp(what, "panic"))
-		sysrq('c');
+		press_sysrq('c');
 	if (!strcmp(what, "hang"))
 		for (;;)
 			pause();
@@ -217,7 +217,7 @@ static double now(void)
 }
 
 /* Prints the KTAP line of the coldplug; true unless it failed */
-static bool coldplug(void)
+static bool run_coldplug(void)
 {
 	static char *const udevd[] = { "/lib/systemd/systemd-udevd", "--daemon", NULL };
 	static char *const version[] = { "/bin/udevadm", "--version", NULL };
@@ -316,9 +316,9 @@ int main(void)
 	       sysconf(_SC_PHYS_PAGES) / 1024 * sysconf(_SC_PAGESIZE) / 1024);
 	opt = boot_option("control");
 	if (opt)
-		control(opt);
+		break_guest(opt);
 	printf("1..2\n");
-	coldplug();
+	run_coldplug();
 	opt = boot_option("tests");
 	selftest(opt ? opt : none);
 	shut_down();
