@@ -91,6 +91,9 @@ if [ -n "$(figure loads)" ]; then
 	echo "loads made        $(figure loads)"
 	echo "requests merged   $(figure merged)"
 	echo "laid out in vain  $(figure 'bytes in vain') bytes"
+elif [ -n "$(figure seconds)" ]; then
+	echo "udev              settled in $(figure seconds) s, $(figure modules) modules"
+	echo "                  (this kernel has no MODULE_STATS)"
 fi
 echo "tests             $passed passed, $failed failed, $skipped skipped${TESTS:+ ($TESTS)}"
 
