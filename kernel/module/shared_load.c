@@ -11,15 +11,16 @@
  * others need not do again:
  *
  *	shared_load_start()		the record; nobody else can see it
- *	shared_load_claim(NULL)		finit_module(): before the file is read
- *	shared_load_claim(name)		before any module memory is laid out
+ *	shared_load_claim_file()	finit_module(): before the file is read
+ *	shared_load_peek()		init_module(): before the image is copied
+ *	shared_load_claim()		before any module memory is laid out
  *	   ... layout_and_allocate() ... do_init_module() ...
- *	shared_load_live()		off the list, the module speaks for itself
+ *	shared_load_live()		whoever finds it now need not wait
  *	shared_load_end()		off the list, outcome known, waiters awake
  *
  * To claim a file, or a name, is to find no record there that has it. Whoever
- * finds one sleeps on that record's completion, and nobody else's. What a waiter
- * makes of the outcome:
+ * finds one sleeps on that record's completion, and nobody else's, unless it says
+ * that the module is live: -EEXIST. What a waiter makes of the outcome:
  *
  *  - the module is live: -EEXIST;
  *  - its init function refused the very parameters that the waiter asked with, or
@@ -31,21 +32,24 @@
  *    claim again; one waiter wins, the rest wait for that one.
  *
  * A removal has a record too: who finds it waits until it is done and tries again.
- * A load that needs a symbol of a module still being loaded waits for that one.
+ * It takes the record of the load, if that has not ended, off the list: the module
+ * is not live any more. A load that needs a symbol of a module still being loaded
+ * waits for that one.
  *
- * Locking: module_mutex protects running_loads and the names in it, and makes
- * "nobody works on it and it is not loaded" one question. Who is woken to an
- * answer does not need it.
+ * Locking: loads_lock protects running_loads and what of its records others look
+ * at. A name is claimed, and a module becomes live or goes, under module_mutex as
+ * well, which makes "nobody works on it and it is not loaded" one question. Who
+ * asks for a file, or is woken to an answer, does not need the mutex.
  *
- * No sleeper is missed: a record is found, and leaves the list, under module_mutex,
+ * No sleeper is missed: a record is found, and leaves the list, under loads_lock,
  * and complete_all() comes after that: whoever found it is woken or, if late, does
  * not sleep, for the completion stays done. Who comes later yet starts afresh.
  *
- * No sleeper is freed: a waiter takes a reference under module_mutex, where the
- * record's own request still holds one, put only after the record has left the
- * list. A task that dies in the middle of a load leaves its record there, with that
- * reference and the file: who waits for it can be killed, and the inode, which is
- * only compared, stays what it was.
+ * No sleeper is freed: a waiter takes a reference under loads_lock, while the
+ * record is on the list, and its own request puts its reference only after the
+ * record has left the list. A task that dies in the middle of a load leaves its
+ * record there, with that reference and the file: who waits for it can be killed,
+ * and the inode, which is only compared, stays what it was.
  *
  * No outcome is read too early: it is written before complete_all() and read
  * after the wait, and the completion's lock orders the two.
@@ -58,13 +62,15 @@
 #include <linux/err.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 #include <linux/string.h>
 
 #include "internal.h"
 #include "shared_load.h"
 
-/* The requests that do the work. Under module_mutex. */
+/* The requests that do the work. */
 static LIST_HEAD(running_loads);
+static DEFINE_SPINLOCK(loads_lock);
 
 /**
  * shared_load_alloc() - make the record of a request
@@ -92,109 +98,6 @@ static void shared_load_put(struct shared_load_info *load)
 		return;
 	kfree(load->args);
 	kfree(load);
-}
-
-/**
- * shared_load_live() - note that the module is live, for all to find
- * @load: the record of this request
- *
- * Who waits for a symbol of the module need wait no longer. Who waits for the
- * load still does, for shared_load_end(): it may have more to do.
- *
- * Context: The task that made the request, module_mutex held since the module
- * became, or was found, MODULE_STATE_LIVE.
- */
-void shared_load_live(struct shared_load_info *load)
-{
-	lockdep_assert_held(&module_mutex);
-
-	load->outcome = SHARED_LOAD_LIVE;
-	list_del_init(&load->list);
-	complete_all(&load->live);
-}
-
-/**
- * shared_load_find() - find out who works on a module
- * @inode: the file that the module is in, looked at if there is no @name
- * @name: the name of the module, or %NULL
- *
- * Context: module_mutex held.
- * Return: The record of the load or removal, with a reference that
- * shared_load_wait() puts, or %NULL.
- */
-struct shared_load_info *shared_load_find(const struct inode *inode, const char *name)
-{
-	struct shared_load_info *load;
-
-	lockdep_assert_held(&module_mutex);
-
-	list_for_each_entry(load, &running_loads, list) {
-		if (name ? load->named && !strcmp(load->name, name) :
-			   load->inode == inode) {
-			refcount_inc(&load->refs);
-			return load;
-		}
-	}
-	return NULL;
-}
-
-/* What @running, which has ended, means to @load: an errno, or 0 to try again. */
-static int shared_outcome(struct shared_load_info *load,
-			  const struct shared_load_info *running)
-{
-	switch (running->outcome) {
-	case SHARED_LOAD_OWN:
-		return 0;
-	case SHARED_LOAD_LIVE:
-		/* Who waits for our file must not miss that it goes again. */
-		if (!list_empty(&load->list))
-			return 0;
-		break;
-	case SHARED_LOAD_BROKEN:
-		if (!load->inode || load->inode != running->inode ||
-		    load->flags != running->flags)
-			return 0;
-		fallthrough;
-	case SHARED_LOAD_REFUSED:
-		if (strcmp(load->args, running->args))
-			return 0;
-		break;
-	}
-	load->outcome = running->outcome;
-	mod_stat_inc(&merged_requests);
-	return running->outcome == SHARED_LOAD_LIVE ? -EEXIST : running->err;
-}
-
-static void publish(struct shared_load_info *load, const char *name)
-{
-	if (name)
-		strscpy(load->name, name, sizeof(load->name));
-	load->named = name;
-	if (list_empty(&load->list))
-		list_add(&load->list, &running_loads);
-}
-
-/* Nobody works on what is to be claimed; a module of that name is live, then. */
-static int claim_unused(struct shared_load_info *load, const char *name)
-{
-	if (name && find_module_all(name, strlen(name), true)) {
-		shared_load_live(load);
-		return -EEXIST;
-	}
-	/* Loading may have been switched off while this request slept. */
-	if (modules_disabled)
-		return -EPERM;
-	publish(load, name);
-	return 0;
-}
-
-/* The image of a request for @name was read in vain: for MODULE_STATS. */
-static void count_duplicate(const char *name)
-{
-	lockdep_assert_held(&module_mutex);
-
-	if (try_add_failed_module(name, FAIL_DUP_MOD_BECOMING))
-		pr_warn("Could not add fail-tracking for module: %s\n", name);
 }
 
 /**
@@ -230,10 +133,241 @@ struct shared_load_info *shared_load_start(const struct inode *inode,
 	return load;
 }
 
+/* The record that @load has to wait for, with a reference, or NULL. */
+static struct shared_load_info *find_other(const struct shared_load_info *load,
+					   const char *name)
+{
+	struct shared_load_info *pos;
+
+	lockdep_assert_held(&loads_lock);
+
+	list_for_each_entry(pos, &running_loads, list) {
+		if (pos != load && (name ? pos->named && !strcmp(pos->name, name) :
+					   pos->inode == load->inode)) {
+			refcount_inc(&pos->refs);
+			return pos;
+		}
+	}
+	return NULL;
+}
+
 /**
- * shared_load_claim() - become the one load of a file or a name, or wait for it
+ * shared_load_find() - find out who else works on a module
  * @load: the record of this request
- * @name: the module's name; %NULL to claim the file
+ * @name: the name of the module
+ *
+ * Context: module_mutex held.
+ * Return: The record of the load or removal, with a reference that
+ * shared_load_wait() puts, or %NULL.
+ */
+struct shared_load_info *shared_load_find(const struct shared_load_info *load,
+					  const char *name)
+{
+	struct shared_load_info *running;
+
+	lockdep_assert_held(&module_mutex);
+
+	spin_lock(&loads_lock);
+	running = find_other(load, name);
+	spin_unlock(&loads_lock);
+	return running;
+}
+
+/* From now on, who asks for @name waits for @load. */
+static void set_name(struct shared_load_info *load, const char *name)
+{
+	lockdep_assert_held(&module_mutex);
+
+	spin_lock(&loads_lock);
+	strscpy(load->name, name, sizeof(load->name));
+	load->named = true;
+	if (list_empty(&load->list))
+		list_add(&load->list, &running_loads);
+	spin_unlock(&loads_lock);
+}
+
+/**
+ * shared_load_live() - note that the module is live, for all to find
+ * @load: the record of this request
+ *
+ * Who waits for a symbol of the module need wait no longer. Who waits for the
+ * load still does, for shared_load_end(): it may have more to do.
+ *
+ * Context: The task that made the request, module_mutex held since the module
+ * became, or was found, MODULE_STATE_LIVE.
+ */
+void shared_load_live(struct shared_load_info *load)
+{
+	lockdep_assert_held(&module_mutex);
+
+	spin_lock(&loads_lock);
+	load->named = false;
+	load->is_live = true;
+	spin_unlock(&loads_lock);
+	load->outcome = SHARED_LOAD_LIVE;
+	complete_all(&load->live);
+}
+
+/* This request gets what another one came to. */
+static int merge(struct shared_load_info *load, enum shared_load_outcome outcome,
+		 int err)
+{
+	load->outcome = outcome;
+	mod_stat_inc(&merged_requests);
+	return err;
+}
+
+/* What @running, which has ended, means to @load: an errno, or 0 to try again. */
+static int shared_outcome(struct shared_load_info *load,
+			  const struct shared_load_info *running)
+{
+	switch (running->outcome) {
+	case SHARED_LOAD_OWN:
+		return 0;
+	case SHARED_LOAD_LIVE:
+		/* Who waits for our file must not miss that it goes again. */
+		if (!list_empty(&load->list))
+			return 0;
+		return merge(load, SHARED_LOAD_LIVE, -EEXIST);
+	case SHARED_LOAD_BROKEN:
+		if (running->peeked)
+			load->peeked = false;
+		if (!load->inode || load->inode != running->inode ||
+		    load->flags != running->flags)
+			return 0;
+		fallthrough;
+	case SHARED_LOAD_REFUSED:
+		if (strcmp(load->args, running->args))
+			return 0;
+		break;
+	}
+	return merge(load, running->outcome, running->err);
+}
+
+/* Sleeps until @running, a reference to which is given away here, has ended. */
+static int wait_for_outcome(struct shared_load_info *load,
+			    struct shared_load_info *running)
+{
+	int err;
+
+	err = wait_for_completion_interruptible(&running->done);
+	if (!err)
+		err = shared_outcome(load, running);
+	shared_load_put(running);
+	return err;
+}
+
+/**
+ * shared_load_claim_file() - become the one load of a file, or wait for it
+ * @load: the record of this request, which was made for a file
+ *
+ * Context: Process context. Sleeps while another request has the file, and so
+ * for as long as shared_load_claim() may.
+ * Return:
+ * * 0 - ours until shared_load_end()
+ * * %-EEXIST - the module in it is live
+ * * %-ERESTARTSYS - a signal came in while this request slept
+ * * any other errno of the load that this request waited for, which is what
+ *   this request would come to as well
+ */
+int shared_load_claim_file(struct shared_load_info *load)
+{
+	struct shared_load_info *running;
+	bool is_live;
+	int err;
+
+	for (;;) {
+		spin_lock(&loads_lock);
+		running = find_other(load, NULL);
+		is_live = running && running->is_live;
+		if (!running)
+			list_add(&load->list, &running_loads);
+		spin_unlock(&loads_lock);
+
+		if (!running)
+			return 0;
+		if (is_live) {
+			shared_load_put(running);
+			return merge(load, SHARED_LOAD_LIVE, -EEXIST);
+		}
+		err = wait_for_outcome(load, running);
+		if (err)
+			return err;
+	}
+}
+
+/* Nobody works on @name: a module that has it is live, then. */
+static int claim_unused(struct shared_load_info *load, const char *name)
+{
+	if (find_module_all(name, strlen(name), true)) {
+		/* For shared_load_removing() to find. */
+		if (!list_empty(&load->list))
+			set_name(load, name);
+		shared_load_live(load);
+		return merge(load, SHARED_LOAD_LIVE, -EEXIST);
+	}
+	/* Loading may have been switched off while this request slept. */
+	if (modules_disabled)
+		return -EPERM;
+	set_name(load, name);
+	return 0;
+}
+
+/* The image of a request for @name was read in vain: for MODULE_STATS. */
+static void count_duplicate(const char *name)
+{
+	lockdep_assert_held(&module_mutex);
+
+	if (try_add_failed_module(name, FAIL_DUP_MOD_BECOMING))
+		pr_warn("Could not add fail-tracking for module: %s\n", name);
+}
+
+static int claim_name(struct shared_load_info *load, const char *name, bool peek)
+{
+	struct shared_load_info *running;
+	bool counted = peek;
+	int err = 0;
+
+	load->peeked = peek;
+	do {
+		mutex_lock(&module_mutex);
+		running = shared_load_find(load, name);
+		if (!running)
+			err = claim_unused(load, name);
+		if (!counted && (running || err))
+			count_duplicate(name);
+		counted = true;
+		mutex_unlock(&module_mutex);
+
+		if (running)
+			err = wait_for_outcome(load, running);
+	} while (running && !err && load->peeked == peek);
+	return err;
+}
+
+/**
+ * shared_load_peek() - claim a name before it is known for sure, or wait for it
+ * @load: the record of this request
+ * @name: the module's name, as user space says
+ *
+ * The word of user space is good enough to wait, or not to load at all, but not to
+ * load: shared_load_claim() has to follow, and tells if the name was another one.
+ * A claim like this keeps the rest from reading the image as well; it is not made
+ * by who has seen another one come to nothing, for that may be so of all of them,
+ * and then it takes less time if they find out all at once.
+ *
+ * Context: as shared_load_claim()
+ * Return: as shared_load_claim(), but that 0 need not mean that the name is ours.
+ */
+int shared_load_peek(struct shared_load_info *load, const char *name)
+{
+	return claim_name(load, name, true);
+}
+
+/**
+ * shared_load_claim() - become the one load of a name, or wait for it
+ * @load: the record of this request
+ * @name: the module's name
  *
  * Context: Process context, module_mutex not held. Sleeps while another load or
  * a removal has it, which takes what the module's init or exit function takes.
@@ -247,31 +381,17 @@ struct shared_load_info *shared_load_start(const struct inode *inode,
  */
 int shared_load_claim(struct shared_load_info *load, const char *name)
 {
-	struct shared_load_info *running;
-	bool waited = false;
-	int err;
-
-	mutex_lock(&module_mutex);
-	while ((running = shared_load_find(load->inode, name))) {
-		if (name && !waited)
-			count_duplicate(name);
-		waited = true;
-		mutex_unlock(&module_mutex);
-
-		err = wait_for_completion_interruptible(&running->done);
-		if (!err)
-			err = shared_outcome(load, running);
-		shared_load_put(running);
-		if (err)
-			return err;
-
-		mutex_lock(&module_mutex);
+	/* Only this task gives its record a name, or takes it. */
+	if (load->named && !strcmp(load->name, name)) {
+		load->peeked = false;
+		return 0;
 	}
-	err = claim_unused(load, name);
-	if (name && err && !waited)
-		count_duplicate(name);
-	mutex_unlock(&module_mutex);
-	return err;
+	if (load->named) {
+		spin_lock(&loads_lock);
+		load->named = false;
+		spin_unlock(&loads_lock);
+	}
+	return claim_name(load, name, false);
 }
 
 /**
@@ -299,9 +419,18 @@ void shared_load_refused(struct shared_load_info *load, int err)
  */
 void shared_load_removing(struct shared_load_info *load, const char *name)
 {
+	struct shared_load_info *pos, *next;
+
 	lockdep_assert_held(&module_mutex);
 
-	publish(load, name);
+	/* It was live to these, which have not quite ended. */
+	spin_lock(&loads_lock);
+	list_for_each_entry_safe(pos, next, &running_loads, list) {
+		if (pos->is_live && !strcmp(pos->name, name))
+			list_del_init(&pos->list);
+	}
+	spin_unlock(&loads_lock);
+	set_name(load, name);
 }
 
 /**
@@ -309,7 +438,7 @@ void shared_load_removing(struct shared_load_info *load, const char *name)
  * @load: the record of this request; not to be touched afterwards
  * @err: 0 if the module is live, or gone, else the errno of the request
  *
- * Context: The task that made the request, module_mutex not held. May sleep.
+ * Context: The task that made the request. May sleep.
  * Return: @err
  */
 int shared_load_end(struct shared_load_info *load, int err)
@@ -320,12 +449,9 @@ int shared_load_end(struct shared_load_info *load, int err)
 	if (load->outcome == SHARED_LOAD_OWN && err && !own_reason)
 		load->outcome = SHARED_LOAD_BROKEN;
 
-	/* Only this task puts the record on the list, or takes it off. */
-	if (!list_empty(&load->list)) {
-		mutex_lock(&module_mutex);
-		list_del_init(&load->list);
-		mutex_unlock(&module_mutex);
-	}
+	spin_lock(&loads_lock);
+	list_del_init(&load->list);
+	spin_unlock(&loads_lock);
 	complete_all(&load->live);
 	complete_all(&load->done);
 	shared_load_put(load);

@@ -33,13 +33,16 @@ enum shared_load_outcome {
 /**
  * struct shared_load_info - one request to load a module, or to remove one
  * @list: entry in running_loads while this request does the work for @inode or
- *	@name; protected by module_mutex
+ *	@name; protected by loads_lock
  * @refs: one for the request itself and one for each request that waits for it
  * @live: completed when the module is live, and at the end
  * @done: completed at the end, when the outcome is known
  * @inode: the file to load, or NULL; never changed
- * @named: this request has claimed @name; protected by module_mutex
- * @name: the module's name; protected by module_mutex
+ * @named: this request works on @name; protected by loads_lock
+ * @is_live: the module of that @name is live; protected by loads_lock
+ * @peeked: the image has not been seen yet to have that @name; the request's own
+ *	before @done
+ * @name: the module's name, as long as @named or @is_live; protected by loads_lock
  * @args: the parameters as user space gave them; never changed
  * @flags: the flags of finit_module(); never changed
  * @outcome: valid after @done, the request's own before
@@ -52,6 +55,8 @@ struct shared_load_info {
 	struct completion done;
 	const struct inode *inode;
 	bool named;
+	bool is_live;
+	bool peeked;
 	char name[MODULE_NAME_LEN];
 	char *args;
 	int flags;
@@ -62,14 +67,18 @@ struct shared_load_info {
 struct shared_load_info *shared_load_alloc(void);
 struct shared_load_info *shared_load_start(const struct inode *inode,
 					   const char __user *uargs, int flags);
+int shared_load_claim_file(struct shared_load_info *load);
+int shared_load_peek(struct shared_load_info *load, const char *name);
 int shared_load_claim(struct shared_load_info *load, const char *name);
 void shared_load_refused(struct shared_load_info *load, int err);
 void shared_load_removing(struct shared_load_info *load, const char *name);
 void shared_load_live(struct shared_load_info *load);
 int shared_load_end(struct shared_load_info *load, int err);
 
-struct shared_load_info *shared_load_find(const struct inode *inode,
+struct shared_load_info *shared_load_find(const struct shared_load_info *load,
 					  const char *name);
 long shared_load_wait(struct shared_load_info *load, long timeout);
+
+bool module_peek_name(const void __user *umod, unsigned long len, char *name);
 
 #endif /* _KERNEL_MODULE_SHARED_LOAD_H */
