@@ -6,7 +6,7 @@
 BASE ?= 6.12
 VARIANT ?= patched
 CPUS ?= 16
-export BASE VARIANT CPUS KSRC JOBS FORCE TIMEOUT
+export BASE VARIANT CPUS KSRC JOBS FORCE TIMEOUT ROUNDS CPUS_LIST QUICK
 
 # "make clean" alone is about every base, "make clean BASE=6.12" about one.
 export BASE_GIVEN := $(if $(filter command line environment,$(origin BASE)),y)
@@ -14,7 +14,7 @@ export BASE_GIVEN := $(if $(filter command line environment,$(origin BASE)),y)
 # The kernel's own makefiles are not to see what was meant for this one.
 MAKEOVERRIDES =
 
-TARGETS := boot check tree kernel series refresh clean
+TARGETS := boot check bench tree kernel series refresh clean
 
 .PHONY: help distclean $(TARGETS)
 .NOTPARALLEL:
@@ -26,6 +26,7 @@ help:
 
 ## boot       boot the kernel in QEMU: udev coldplug, the kselftest, a summary
 ## check      all tests; the last line is "N passed, N failed"
+## bench      vanilla against patched: a table, bench.json and plots in build/bench/BASE
 ## tree       build/BASE/linux: a git tree, tag "base", one commit per patch
 ## kernel     build/BASE/VARIANT: a built kernel, fit for "make M="
 ## series     build/BASE/series/*.patch: what git am and git send-email take
