@@ -14,7 +14,6 @@
 #include <linux/uaccess.h>
 
 #include "internal.h"
-#include "shared_load.h"
 
 /* More sections than this, and the ordinary path will look at them. */
 #define PEEK_MAX_SECTIONS	1024
@@ -26,19 +25,19 @@ struct user_image {
 	unsigned long len;
 };
 
-static bool read_image(const struct user_image *image, u64 offset, void *to, size_t n)
+static bool read_image(const struct user_image *image, unsigned long base,
+		       unsigned long offset, void *to, size_t n)
 {
-	if (offset > image->len || n > image->len - offset)
+	if (base > image->len || offset > image->len - base ||
+	    n > image->len - base - offset)
 		return false;
-	return !copy_from_user(to, image->start + offset, n);
+	return !copy_from_user(to, image->start + base + offset, n);
 }
 
 static bool read_shdr(const struct user_image *image, const Elf_Ehdr *hdr,
 		      unsigned int nr, Elf_Shdr *shdr)
 {
-	/* Looked at first, so that the sum does not wrap. */
-	return hdr->e_shoff < image->len &&
-	       read_image(image, (u64)hdr->e_shoff + nr * sizeof(*shdr), shdr, sizeof(*shdr));
+	return read_image(image, hdr->e_shoff, nr * sizeof(*shdr), shdr, sizeof(*shdr));
 }
 
 static bool is_this_module(const struct user_image *image, const Elf_Shdr *names,
@@ -46,9 +45,8 @@ static bool is_this_module(const struct user_image *image, const Elf_Shdr *names
 {
 	char name[sizeof(THIS_MODULE_SECTION)];
 
-	return shdr->sh_type == SHT_PROGBITS && shdr->sh_size >= sizeof(struct module) &&
-	       names->sh_offset < image->len &&
-	       read_image(image, (u64)names->sh_offset + shdr->sh_name, name, sizeof(name)) &&
+	return (shdr->sh_flags & SHF_ALLOC) && shdr->sh_size >= sizeof(struct module) &&
+	       read_image(image, names->sh_offset, shdr->sh_name, name, sizeof(name)) &&
 	       !memcmp(name, THIS_MODULE_SECTION, sizeof(name));
 }
 
@@ -69,7 +67,7 @@ bool module_peek_name(const void __user *umod, unsigned long len, char *name)
 	unsigned int i;
 	Elf_Ehdr hdr;
 
-	if (!read_image(&image, 0, &hdr, sizeof(hdr)) ||
+	if (!read_image(&image, 0, 0, &hdr, sizeof(hdr)) ||
 	    memcmp(hdr.e_ident, ELFMAG, SELFMAG) || hdr.e_type != ET_REL ||
 	    hdr.e_shentsize != sizeof(shdr) || hdr.e_shnum > PEEK_MAX_SECTIONS ||
 	    hdr.e_shstrndx >= hdr.e_shnum || !read_shdr(&image, &hdr, hdr.e_shstrndx, &names))
@@ -81,8 +79,8 @@ bool module_peek_name(const void __user *umod, unsigned long len, char *name)
 		if (is_this_module(&image, &names, &shdr))
 			break;
 	}
-	return i < hdr.e_shnum && shdr.sh_offset < len &&
-	       read_image(&image, (u64)shdr.sh_offset + offsetof(struct module, name),
+	return i < hdr.e_shnum &&
+	       read_image(&image, shdr.sh_offset, offsetof(struct module, name),
 			  name, MODULE_NAME_LEN) &&
 	       name[0] && strnlen(name, MODULE_NAME_LEN) < MODULE_NAME_LEN;
 }

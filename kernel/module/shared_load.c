@@ -28,7 +28,7 @@
  *  - the load failed before that, and the waiter asked for the same file with the
  *    same parameters and flags: the same errno, for the same reason;
  *  - anything else, such as a reason of the loading task's own (a signal, no
- *    memory, a bad pointer), says nothing about the waiter's request. It tries to
+ *    memory, a bad pointer, no permission), says nothing about the waiter's request. It tries to
  *    claim again; one waiter wins, the rest wait for that one.
  *
  * A removal has a record too: who finds it waits until it is done and tries again.
@@ -39,7 +39,7 @@
  * Locking: loads_lock protects running_loads and what of its records others look
  * at. A name is claimed, and a module becomes live or goes, under module_mutex as
  * well, which makes "nobody works on it and it is not loaded" one question. Who
- * asks for a file, or is woken to an answer, does not need the mutex.
+ * asks for a file that somebody else has does not need the mutex.
  *
  * No sleeper is missed: a record is found, and leaves the list, under loads_lock,
  * and complete_all() comes after that: whoever found it is woken or, if late, does
@@ -230,6 +230,7 @@ static int shared_outcome(struct shared_load_info *load,
 			return 0;
 		return merge(load, SHARED_LOAD_LIVE, -EEXIST);
 	case SHARED_LOAD_BROKEN:
+		/* No claim before the copy for this one: see shared_load_peek(). */
 		if (running->peeked)
 			load->peeked = false;
 		if (!load->inode || load->inode != running->inode ||
@@ -334,7 +335,7 @@ static int claim_name(struct shared_load_info *load, const char *name, bool peek
 		running = shared_load_find(load, name);
 		if (!running)
 			err = claim_unused(load, name);
-		if (!counted && (running || err))
+		if (!counted && (running || err == -EEXIST))
 			count_duplicate(name);
 		counted = true;
 		mutex_unlock(&module_mutex);
@@ -351,10 +352,10 @@ static int claim_name(struct shared_load_info *load, const char *name, bool peek
  * @name: the module's name, as user space says
  *
  * The word of user space is good enough to wait, or not to load at all, but not to
- * load: shared_load_claim() has to follow, and tells if the name was another one.
- * A claim like this keeps the rest from reading the image as well; it is not made
- * by who has seen another one come to nothing, for that may be so of all of them,
- * and then it takes less time if they find out all at once.
+ * load: shared_load_claim() has to follow, and refuses any other name. A claim like
+ * this keeps the others from reading their images. But if one has turned out to be
+ * broken, who waited for it makes none: that may be so of all of them, and it takes
+ * less time if they find out at the same time.
  *
  * Context: as shared_load_claim()
  * Return: as shared_load_claim(), but that 0 need not mean that the name is ours.
@@ -376,20 +377,18 @@ int shared_load_peek(struct shared_load_info *load, const char *name)
  * * %-EEXIST - the module is live
  * * %-ERESTARTSYS - a signal came in while this request slept
  * * %-EPERM - module loading was switched off in the meantime
+ * * %-ENOEXEC - this request has peeked at another name
  * * any other errno of the load that this request waited for, which is what
  *   this request would come to as well
  */
 int shared_load_claim(struct shared_load_info *load, const char *name)
 {
-	/* Only this task gives its record a name, or takes it. */
-	if (load->named && !strcmp(load->name, name)) {
+	if (load->named) {
+		/* User memory has changed between the peek and the copy. */
+		if (strcmp(load->name, name))
+			return -ENOEXEC;
 		load->peeked = false;
 		return 0;
-	}
-	if (load->named) {
-		spin_lock(&loads_lock);
-		load->named = false;
-		spin_unlock(&loads_lock);
 	}
 	return claim_name(load, name, false);
 }
@@ -443,7 +442,8 @@ void shared_load_removing(struct shared_load_info *load, const char *name)
  */
 int shared_load_end(struct shared_load_info *load, int err)
 {
-	bool own_reason = signal_pending(current) || err == -ENOMEM || err == -EFAULT;
+	bool own_reason = signal_pending(current) || err == -ENOMEM ||
+			  err == -EFAULT || err == -EACCES;
 
 	load->err = err;
 	if (load->outcome == SHARED_LOAD_OWN && err && !own_reason)

@@ -40,8 +40,8 @@ enum shared_load_outcome {
  * @inode: the file to load, or NULL; never changed
  * @named: this request works on @name; protected by loads_lock
  * @is_live: the module of that @name is live; protected by loads_lock
- * @peeked: the image has not been seen yet to have that @name; the request's own
- *	before @done
+ * @peeked: nothing but user memory says yet that the image has that @name; the
+ *	request's own before @done
  * @name: the module's name, as long as @named or @is_live; protected by loads_lock
  * @args: the parameters as user space gave them; never changed
  * @flags: the flags of finit_module(); never changed
@@ -78,7 +78,5 @@ int shared_load_end(struct shared_load_info *load, int err);
 struct shared_load_info *shared_load_find(const struct shared_load_info *load,
 					  const char *name);
 long shared_load_wait(struct shared_load_info *load, long timeout);
-
-bool module_peek_name(const void __user *umod, unsigned long len, char *name);
 
 #endif /* _KERNEL_MODULE_SHARED_LOAD_H */
