@@ -49,6 +49,9 @@
 #define MAX_IMAGES	(8 + WAKE_MODULES)
 #define STORM_REQUESTS	128
 
+/* How often to try what a gate cannot bring about for sure. */
+#define ROUNDS		4
+
 /* Modules that wake their waiters at one moment, and waiters on each of them. */
 #define WAKE_MODULES	32
 #define WAKE_REQUESTS	64
@@ -85,6 +88,9 @@ static const char * const all_modules[] = {
 	"pl_chain", "pl_user", "pl_gate", "pl_gate2", "pl_gate3", "pl_ring1",
 	"pl_ring2", "pl_wide", "pl_big", CTL,
 };
+
+/* The section that has the name, among others. */
+#define THIS_MODULE	".gnu.linkonce.this_module"
 
 /* What a module made from pl_gate3 is called, for a name of the same length. */
 #define MADE_NAME	"pl_gt_%02d"
@@ -565,13 +571,42 @@ static bool rename_module(struct image *image, const char *name)
 
 	snprintf(old, sizeof(old), "name=%s", image->name);
 	info = find_text(image, ".modinfo", old);
-	this_module = find_text(image, ".gnu.linkonce.this_module", image->name);
+	this_module = find_text(image, THIS_MODULE, image->name);
 	if (!info || !this_module)
 		return false;
 	memcpy(info + strlen("name="), name, strlen(name));
 	memcpy(this_module, name, strlen(name));
 	snprintf(image->name, sizeof(image->name), "%s", name);
 	return true;
+}
+
+/*
+ * The same bytes, at the end of memory that can be read, and shared with the
+ * processes that make requests.
+ */
+static void *map_to_end(const void *data, size_t len)
+{
+	size_t page = sysconf(_SC_PAGESIZE);
+	size_t room = (len + page - 1) / page * page;
+	char *p;
+
+	p = mmap(NULL, room + page, PROT_READ | PROT_WRITE,
+		 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED || mprotect(p + room, page, PROT_NONE))
+		return NULL;
+	return memcpy(p + room - len, data, len);
+}
+
+/* Not for who copies it: nothing is missing but the last byte of all. */
+static struct image *make_unreadable(struct pl *pl, const char *name)
+{
+	struct image *image = make_image(pl, name);
+
+	if (!image)
+		return NULL;
+	image->data = map_to_end(image->data, image->len);
+	image->len++;
+	return image->data ? image : NULL;
 }
 
 /* No kernel has this version, nor, if it goes by CRCs, these options. */
@@ -588,6 +623,13 @@ static bool spoil_vermagic(struct image *image)
 	if (options)
 		options[1] = '?';
 	return true;
+}
+
+static struct image *make_bad_vermagic(struct pl *pl, const char *name)
+{
+	struct image *image = make_image(pl, name);
+
+	return image && spoil_vermagic(image) ? image : NULL;
 }
 
 /*
@@ -1970,6 +2012,496 @@ TEST_F_TIMEOUT(broken, broken_image_behind_a_good_one_does_no_harm,
 	expect_all(_metadata, &first, 0);
 	expect_success(_metadata, &first, &rest);
 	EXPECT_EQ(1, read_gate(USER_GATE).entered);
+}
+
+/*
+ * init_module() looks at the name before it copies the image: who has to wait
+ * for another load, or gets EEXIST, does not need an image that can be read.
+ */
+FIXTURE(peek) {
+	struct pl pl;
+};
+
+FIXTURE_VARIANT(peek) {
+	int n;
+};
+
+FIXTURE_VARIANT_ADD(peek, 2) { .n = 2 };
+FIXTURE_VARIANT_ADD(peek, 64) { .n = 64 };
+
+FIXTURE_SETUP(peek)
+{
+	setup(_metadata, &self->pl);
+}
+
+FIXTURE_TEARDOWN(peek)
+{
+	teardown(_metadata, &self->pl);
+}
+
+/*
+ * pl_gate stands in its gate, asked for with @params, and "rest" wait for it
+ * with an image that cannot be copied.
+ */
+static void hold_unreadable(struct __test_metadata *_metadata, struct pl *pl,
+			    int n, const char *params, struct group *first,
+			    struct group *rest)
+{
+	const struct demand d = {
+		.image = make_unreadable(pl, "pl_gate"), .way = INIT_MODULE,
+		.params = params,
+	};
+
+	*first = gather(_metadata, pl, 1, "pl_gate", INIT_MODULE, params);
+	*rest = gather_for(_metadata, pl, n - 1, &d);
+	assert_in_gate(_metadata, pl, first, 0);
+	assert_asleep(_metadata, pl, rest);
+	EXPECT_EQ(0, count_answered(first));
+}
+
+/* Each got what it gets alone, or the module was live before it could try. */
+static void expect_err_or_eexist(struct __test_metadata *_metadata,
+				 const struct group *g, int err)
+{
+	EXPECT_EQ(g->n, count_err(g, err) + count_err(g, EEXIST))
+		TH_LOG("wanted: %s or EEXIST, got: %s", errno_name(err),
+		       answers(g));
+	EXPECT_LE(count_err(g, EEXIST), count_live(g))
+		TH_LOG("answers before the module was live");
+}
+
+TEST_F_TIMEOUT(peek, waiters_do_not_copy_the_image, HARNESS_LIMIT)
+{
+	struct pl *pl = &self->pl;
+	struct group first, rest;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	hold_unreadable(_metadata, pl, variant->n, "gate=0", &first, &rest);
+	let_go(_metadata, pl, &first, &rest);
+
+	tell("it goes live, image not readable", INIT_MODULE, &rest);
+	expect_all(_metadata, &first, 0);
+	expect_success(_metadata, &first, &rest);
+	EXPECT_EQ(1, read_gate(0).entered);
+}
+
+TEST_F_TIMEOUT(peek, waiters_get_the_error_of_init_without_a_copy, HARNESS_LIMIT)
+{
+	struct pl *pl = &self->pl;
+	struct group first, rest;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	hold_unreadable(_metadata, pl, variant->n, "gate=0 " REFUSAL_PARAM,
+			&first, &rest);
+	let_go(_metadata, pl, &first, &rest);
+
+	tell("init refuses, image not readable", INIT_MODULE, &rest);
+	expect_all(_metadata, &first, REFUSAL);
+	expect_all(_metadata, &rest, REFUSAL);
+	EXPECT_EQ(1, read_gate(0).entered);
+}
+
+TEST_F_TIMEOUT(peek, live_module_is_not_copied_again, HARNESS_LIMIT)
+{
+	struct pl *pl = &self->pl;
+	struct demand d = { .way = INIT_MODULE, .params = "" };
+	struct group g;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	d.image = get_image(pl, "pl_gate");
+	ASSERT_EQ(0, ask_alone(_metadata, pl, &d));
+	d.image = make_unreadable(pl, "pl_gate");
+	g = gather_for(_metadata, pl, variant->n, &d);
+	release(_metadata, &g);
+	assert_answered(_metadata, pl, &g);
+
+	tell("it is live, image not readable", INIT_MODULE, &g);
+	expect_all(_metadata, &g, EEXIST);
+}
+
+TEST_F_TIMEOUT(peek, new_module_is_copied_or_gets_efault, HARNESS_LIMIT)
+{
+	struct pl *pl = &self->pl;
+	struct demand d = { .way = INIT_MODULE, .params = "" };
+	struct group g;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	d.image = make_unreadable(pl, "pl_gate");
+	g = gather_for(_metadata, pl, variant->n, &d);
+	release(_metadata, &g);
+	assert_answered(_metadata, pl, &g);
+
+	tell("nobody loads it, image not readable", INIT_MODULE, &g);
+	expect_all(_metadata, &g, EFAULT);
+	d.image = get_image(pl, "pl_gate");
+	EXPECT_EQ(0, ask_alone(_metadata, pl, &d));
+}
+
+/* Two reasons to fail for who has taken the name, before and after the copy. */
+TEST_F_TIMEOUT(peek, who_takes_over_and_fails_makes_room, HARNESS_LIMIT)
+{
+	struct pl *pl = &self->pl;
+	struct demand d = { .way = INIT_MODULE, .params = "gate=0 tag=1" };
+	struct group first, unreadable, broken, good;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	first = gather(_metadata, pl, 1, "pl_gate", INIT_MODULE,
+		       "gate=0 " REFUSAL_PARAM);
+	d.image = make_unreadable(pl, "pl_gate");
+	unreadable = gather_for(_metadata, pl, variant->n, &d);
+	d.image = make_bad_vermagic(pl, "pl_gate");
+	broken = gather_for(_metadata, pl, variant->n, &d);
+	good = gather(_metadata, pl, variant->n, "pl_gate", d.way, d.params);
+	assert_in_gate(_metadata, pl, &first, 0);
+	assert_asleep(_metadata, pl, &unreadable);
+	assert_asleep(_metadata, pl, &broken);
+	assert_asleep(_metadata, pl, &good);
+	let_go(_metadata, pl, &first, &unreadable);
+	assert_answered(_metadata, pl, &broken);
+	assert_answered(_metadata, pl, &good);
+
+	tell("image not readable behind failure", INIT_MODULE, &unreadable);
+	tell("broken image behind failure", INIT_MODULE, &broken);
+	expect_all(_metadata, &first, REFUSAL);
+	expect_success(_metadata, &good, NULL);
+	expect_err_or_eexist(_metadata, &unreadable, EFAULT);
+	expect_err_or_eexist(_metadata, &broken, ENOEXEC);
+	EXPECT_EQ(2, read_gate(0).entered);
+}
+
+TEST_F_TIMEOUT(peek, who_fails_is_in_nobodys_way, HARNESS_LIMIT)
+{
+	struct pl *pl = &self->pl;
+	struct demand d = { .way = INIT_MODULE, .params = "" };
+	struct image *unreadable_image, *broken_image;
+	struct group unreadable, broken, good;
+	int i;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	unreadable_image = make_unreadable(pl, "pl_gate");
+	broken_image = make_bad_vermagic(pl, "pl_gate");
+	for (i = 0; i < ROUNDS; i++) {
+		d.image = unreadable_image;
+		unreadable = gather_for(_metadata, pl, variant->n, &d);
+		d.image = broken_image;
+		broken = gather_for(_metadata, pl, variant->n, &d);
+		good = gather(_metadata, pl, variant->n, "pl_gate", d.way,
+			      d.params);
+		release(_metadata, &unreadable);
+		release(_metadata, &broken);
+		release(_metadata, &good);
+		assert_answered(_metadata, pl, &unreadable);
+		assert_answered(_metadata, pl, &broken);
+		assert_answered(_metadata, pl, &good);
+
+		expect_success(_metadata, &good, NULL);
+		expect_err_or_eexist(_metadata, &unreadable, EFAULT);
+		expect_err_or_eexist(_metadata, &broken, ENOEXEC);
+		EXPECT_EQ(0, unload("pl_gate"));
+	}
+}
+
+/* Images made to mislead whoever looks at them before they are copied. */
+FIXTURE(misled) {
+	struct pl pl;
+};
+
+FIXTURE_SETUP(misled)
+{
+	setup(_metadata, &self->pl);
+}
+
+FIXTURE_TEARDOWN(misled)
+{
+	teardown(_metadata, &self->pl);
+}
+
+/* An image the name of which, *@module_name, can be changed at any time. */
+static struct image *make_fickle(struct pl *pl, const char *name,
+				 char **module_name)
+{
+	struct image *image = make_image(pl, name);
+	size_t offset;
+	char *found;
+
+	if (!image)
+		return NULL;
+	found = find_text(image, THIS_MODULE, name);
+	if (!found)
+		return NULL;
+	offset = found - (char *)image->data;
+	image->data = map_to_end(image->data, image->len);
+	if (!image->data)
+		return NULL;
+	*module_name = image->data + offset;
+	return image;
+}
+
+/* A process that changes *@digit until it is killed, which teardown does, too. */
+static struct request *start_changing(struct __test_metadata *_metadata,
+				      struct pl *pl, char *digit)
+{
+	struct request *req = &pl->req[pl->used];
+	pid_t self = getpid(), pid;
+
+	ASSERT_LT(pl->used, MAX_REQUESTS);
+	pid = fork();
+	if (!pid) {
+		if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != self)
+			_exit(1);
+		for (;;) {
+			__atomic_store_n(digit, '2', __ATOMIC_RELAXED);
+			__atomic_store_n(digit, '3', __ATOMIC_RELAXED);
+		}
+	}
+	ASSERT_LT(0, pid)
+		TH_LOG("fork: %s", strerror(errno));
+	req->pid = pid;
+	pl->used++;
+	return req;
+}
+
+TEST_F_TIMEOUT(misled, name_that_changes_does_no_harm, HARNESS_LIMIT)
+{
+	struct pl *pl = &self->pl;
+	struct demand d = { .way = INIT_MODULE, .params = "" };
+	struct group fickle, honest;
+	struct request *changer;
+	char *name = NULL, *digit;
+	const int n = 64;
+	int i, loaded;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	d.image = make_fickle(pl, "pl_gate3", &name);
+	ASSERT_NE(NULL, d.image);
+	digit = name + strlen("pl_gate");
+	changer = start_changing(_metadata, pl, digit);
+	for (i = 0; i < ROUNDS; i++) {
+		fickle = gather_for(_metadata, pl, n, &d);
+		honest = gather(_metadata, pl, n / 4, "pl_gate2", d.way,
+				d.params);
+		release(_metadata, &fickle);
+		release(_metadata, &honest);
+		assert_answered(_metadata, pl, &fickle);
+		assert_answered(_metadata, pl, &honest);
+
+		tell("name changes", INIT_MODULE, &fickle);
+		loaded = is_loaded("pl_gate2") + is_loaded("pl_gate3");
+		EXPECT_EQ(loaded, count_err(&fickle, 0) + count_err(&honest, 0));
+		expect_err_or_eexist(_metadata, &honest, 0);
+		/* ENOEXEC: it was another name before the image was copied. */
+		EXPECT_EQ(fickle.n, count_err(&fickle, 0) +
+				    count_err(&fickle, EEXIST) +
+				    count_err(&fickle, ENOEXEC))
+			TH_LOG("wanted: 0, EEXIST or ENOEXEC, got: %s",
+			       answers(&fickle));
+		unload("pl_gate2");
+		unload("pl_gate3");
+	}
+	ASSERT_TRUE(kill_and_reap(pl, changer));
+
+	/* Nothing of either name has been left behind. */
+	for (*digit = '2'; *digit <= '3'; ++*digit)
+		EXPECT_EQ(0, ask_alone(_metadata, pl, &d));
+	EXPECT_EQ(0, unload("pl_gate2"));
+	EXPECT_EQ(0, unload("pl_gate3"));
+}
+
+/*
+ * Who has taken over turns out to load another module, and takes long to copy it:
+ * who waits for it asked for one that nobody has loaded yet.
+ */
+TEST_F_TIMEOUT(misled, who_waits_gets_no_answer_of_another_name, HARNESS_LIMIT)
+{
+	struct demand fickle_demand = {
+		.way = INIT_MODULE, .params = "gate=0 tag=1", .one_cpu = true,
+	};
+	struct pl *pl = &self->pl;
+	struct demand honest_demand = fickle_demand;
+	struct group first, fickle, honest;
+	char *name = NULL;
+	const int n = 16;
+	int i;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	fickle_demand.image = make_fickle(pl, "pl_big", &name);
+	honest_demand.image = get_image(pl, "pl_gate2");
+	ASSERT_NE(NULL, fickle_demand.image);
+	for (i = 0; i < ROUNDS; i++) {
+		memcpy(name, "pl_gate2", sizeof("pl_gate2"));
+		first = gather(_metadata, pl, 1, "pl_gate2", INIT_MODULE,
+			       "gate=0 " REFUSAL_PARAM);
+		fickle = gather_for(_metadata, pl, n, &fickle_demand);
+		honest = gather_for(_metadata, pl, n, &honest_demand);
+		assert_in_gate(_metadata, pl, &first, 0);
+		/* It depends on the scheduler who is the first to take over. */
+		assert_asleep(_metadata, pl, i % 2 ? &fickle : &honest);
+		assert_asleep(_metadata, pl, i % 2 ? &honest : &fickle);
+		memcpy(name, "pl_big", sizeof("pl_big"));
+		let_go(_metadata, pl, &first, &fickle);
+		assert_answered(_metadata, pl, &honest);
+
+		tell("has another name", INIT_MODULE, &fickle);
+		tell("behind another name", INIT_MODULE, &honest);
+		expect_all(_metadata, &first, REFUSAL);
+		expect_success(_metadata, &honest, NULL);
+		unload("pl_gate2");
+		unload("pl_big");
+	}
+}
+
+/* Makes something in the image lie about where things are. */
+static const char *tell_lie(struct image *image, int nr)
+{
+	struct elf_shdr *mod = (void *)find_section(image, THIS_MODULE);
+	struct elf_hdr *hdr = image->data;
+	struct elf_shdr *names = image->data + hdr->e_shoff;
+
+	names += hdr->e_shstrndx;
+	switch (nr) {
+	case 0:
+		hdr->e_ident[0] = 0;
+		return "no magic number";
+	case 1:
+		hdr->e_shentsize--;
+		return "size of a section header";
+	case 2:
+		hdr->e_shoff = image->len;
+		return "section headers at the end";
+	case 3:
+		hdr->e_shoff = -sizeof(*hdr);
+		return "section headers before the beginning";
+	case 4:
+		hdr->e_shnum = 0;
+		return "no section";
+	case 5:
+		hdr->e_shnum = 1;
+		return "one section";
+	case 6:
+		hdr->e_shnum = -1;
+		return "too many sections";
+	case 7:
+		hdr->e_shstrndx = hdr->e_shnum;
+		return "names in no section";
+	case 8:
+		hdr->e_shstrndx = SHN_UNDEF;
+		return "names in section 0";
+	case 9:
+		names->sh_offset = image->len;
+		return "names at the end";
+	case 10:
+		names->sh_offset = -sizeof(*hdr);
+		return "names before the beginning";
+	case 11:
+		mod->sh_name = -1;
+		return "module's section without a name";
+	case 12:
+		mod->sh_offset = image->len;
+		return "module at the end";
+	case 13:
+		mod->sh_offset = -sizeof(*hdr);
+		return "module before the beginning";
+	}
+	return NULL;
+}
+
+/* Images that end early, and images the memory of which does. */
+static void expect_no_load_of_parts(struct __test_metadata *_metadata,
+				    const struct image *image)
+{
+	const struct elf_shdr *mod = find_section(image, THIS_MODULE);
+	const struct elf_hdr *hdr = image->data;
+	const struct elf_shdr *sec = image->data + hdr->e_shoff;
+	const size_t ends[] = {
+		0, 1, sizeof(*hdr) - 1, sizeof(*hdr), mod->sh_offset,
+		mod->sh_offset + mod->sh_size / 2,
+		sec[hdr->e_shstrndx].sh_offset + 1, hdr->e_shoff,
+		hdr->e_shoff + 1, hdr->e_shoff + hdr->e_shnum * sizeof(*sec) - 1,
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(ends); i++) {
+		const void *data = map_to_end(image->data, ends[i]);
+
+		ASSERT_NE(NULL, data);
+		EXPECT_EQ(ENOEXEC, load(data, ends[i], ""))
+			TH_LOG("%zu bytes", ends[i]);
+		EXPECT_EQ(EFAULT, load(data, image->len, ""))
+			TH_LOG("%zu bytes can be read", ends[i]);
+	}
+}
+
+/* Names that no module may have, in an image that fails before it could. */
+static void expect_no_load_by_odd_names(struct __test_metadata *_metadata,
+					struct image *image)
+{
+	char *name = find_text(image, THIS_MODULE, image->name);
+	char *symbol = find_text(image, ".strtab", "pl_gate_enter");
+
+	ASSERT_NE(NULL, name);
+	ASSERT_NE(NULL, symbol);
+	*symbol = '?';
+	*name = '\0';
+	EXPECT_EQ(ENOENT, load(image->data, image->len, ""));
+	/* As long as there is room for it. A kernel may see that first. */
+	memset(name, 'x', 64 - sizeof(long));
+	EXPECT_NE(0, load(image->data, image->len, ""));
+}
+
+/* The name is looked for in each of them, before it is seen what is wrong. */
+TEST_F_TIMEOUT(misled, odd_images_get_an_error, HARNESS_LIMIT)
+{
+	struct demand d = { .way = INIT_MODULE, .params = "" };
+	struct pl *pl = &self->pl;
+	struct image *image;
+	struct elf_hdr *hdr;
+	const char *lie;
+	int i;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	d.image = get_image(pl, "pl_gate2");
+	image = make_image(pl, "pl_gate2");
+	ASSERT_NE(NULL, image);
+	ASSERT_NE(NULL, find_section(image, THIS_MODULE));
+	hdr = image->data;
+
+	expect_no_load_of_parts(_metadata, d.image);
+	for (i = 0; (lie = tell_lie(image, i)); i++) {
+		EXPECT_EQ(ENOEXEC, load(image->data, image->len, ""))
+			TH_LOG("%s", lie);
+		memcpy(image->data, d.image->data, image->len);
+	}
+	EXPECT_EQ(EFAULT, load(NULL, image->len, ""));
+	EXPECT_EQ(EFAULT, load((void *)-1L, image->len, ""));
+
+	/* Long enough for section headers where no memory, or the kernel, is. */
+	EXPECT_EQ(ENOMEM, load(image->data, -MIB, ""));
+	hdr->e_shoff = LONG_MAX / 2;
+	EXPECT_EQ(ENOMEM, load(image->data, -MIB, ""));
+	hdr->e_shoff = -2 * MIB - (unsigned long)image->data;
+	EXPECT_EQ(ENOMEM, load(image->data, -MIB, ""));
+	memcpy(image->data, d.image->data, image->len);
+
+	expect_no_load_by_odd_names(_metadata, image);
+	EXPECT_EQ(0, ask_alone(_metadata, pl, &d));
 }
 
 /* A load and a removal of one module. */
