@@ -4,6 +4,7 @@
  * notice. No test loads it.
  */
 #include <linux/bug.h>
+#include <linux/compiler.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/preempt.h>
@@ -17,7 +18,7 @@ MODULE_PARM_DESC(how, "oops, warn or lockup");
 static int __init pl_break_init(void)
 {
 	if (!strcmp(how, "oops"))
-		BUG();
+		WRITE_ONCE(*(int *)NULL, 0);
 	if (!strcmp(how, "warn"))
 		WARN(1, "pl_break was told to");
 	if (!strcmp(how, "lockup")) {
