@@ -28,8 +28,8 @@
  *  - the load failed before that, and the waiter asked for the same file with the
  *    same parameters and flags: the same errno, for the same reason;
  *  - anything else, such as a reason of the loading task's own (a signal, no
- *    memory, a bad pointer, no permission), says nothing about the waiter's request. It tries to
- *    claim again; one waiter wins, the rest wait for that one.
+ *    memory, a bad pointer, no permission), says nothing about the waiter's
+ *    request. It tries to claim again; one waiter wins, the rest wait for that one.
  *
  * A removal has a record too: who finds it waits until it is done and tries again.
  * It takes the record of the load, if that has not ended, off the list: the module
@@ -56,7 +56,8 @@
  *
  * No circle of waiters comes from here alone: who has a file may wait for who has
  * the name, and that one for the owner of a symbol, who has all its own symbols
- * and only its init function left to run. A removal waits for nobody.
+ * and only its init function left to run. A removal waits for nobody. Who has
+ * peeked at a name waits for user memory, but for no other request.
  */
 
 #include <linux/err.h>
@@ -153,7 +154,7 @@ static struct shared_load_info *find_other(const struct shared_load_info *load,
 
 /**
  * shared_load_find() - find out who else works on a module
- * @load: the record of this request
+ * @load: the record of this request, or %NULL if it has none of that name
  * @name: the name of the module
  *
  * Context: module_mutex held.
@@ -437,7 +438,7 @@ void shared_load_removing(struct shared_load_info *load, const char *name)
  * @load: the record of this request; not to be touched afterwards
  * @err: 0 if the module is live, or gone, else the errno of the request
  *
- * Context: The task that made the request. May sleep.
+ * Context: The task that made the request. Does not sleep.
  * Return: @err
  */
 int shared_load_end(struct shared_load_info *load, int err)

@@ -2299,7 +2299,6 @@ TEST_F_TIMEOUT(misled, name_that_changes_does_no_harm, HARNESS_LIMIT)
 		assert_answered(_metadata, pl, &fickle);
 		assert_answered(_metadata, pl, &honest);
 
-		tell("name changes", INIT_MODULE, &fickle);
 		loaded = is_loaded("pl_gate2") + is_loaded("pl_gate3");
 		EXPECT_EQ(loaded, count_err(&fickle, 0) + count_err(&honest, 0));
 		expect_err_or_eexist(_metadata, &honest, 0);
@@ -2357,7 +2356,6 @@ TEST_F_TIMEOUT(misled, who_waits_gets_no_answer_of_another_name, HARNESS_LIMIT)
 		let_go(_metadata, pl, &first, &fickle);
 		assert_answered(_metadata, pl, &honest);
 
-		tell("has another name", INIT_MODULE, &fickle);
 		tell("behind another name", INIT_MODULE, &honest);
 		expect_all(_metadata, &first, REFUSAL);
 		expect_success(_metadata, &honest, NULL);
