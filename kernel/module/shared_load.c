@@ -19,8 +19,8 @@
  *	shared_load_end()		off the list, outcome known, waiters awake
  *
  * To claim a file, or a name, is to find no record there that has it. Whoever
- * finds one sleeps on that record's completion, and nobody else's, unless it says
- * that the module is live: -EEXIST. What a waiter makes of the outcome:
+ * finds one sleeps until that record has ended, and is woken by nobody else, unless
+ * it says that the module is live: -EEXIST. What a waiter makes of the outcome:
  *
  *  - the module is live: -EEXIST;
  *  - its init function refused the very parameters that the waiter asked with, or
@@ -41,37 +41,98 @@
  * well, which makes "nobody works on it and it is not loaded" one question. Who
  * asks for a file that somebody else has does not need the mutex.
  *
- * No sleeper is missed: a record is found, and leaves the list, under loads_lock,
- * and complete_all() comes after that: whoever found it is woken or, if late, does
- * not sleep, for the completion stays done. Who comes later yet starts afresh.
+ * No sleeper is missed: a record is found, and leaves the list as @ended is set,
+ * under loads_lock, and wake_up_all() comes after that: whoever found it is woken
+ * or, if late, does not sleep, for @ended stays. Who comes later yet starts afresh.
  *
  * No sleeper is freed: a waiter takes a reference under loads_lock, while the
- * record is on the list, and its own request puts its reference only after the
- * record has left the list. A task that dies in the middle of a load leaves its
- * record there, with that reference and the file: who waits for it can be killed,
- * and the inode, which is only compared, stays what it was.
+ * record is on the list, and its own request puts its reference only after it has
+ * left the list and woken all.
  *
- * No outcome is read too early: it is written before complete_all() and read
- * after the wait, and the completion's lock orders the two.
+ * No outcome is read too early: it is written before @ended is set and read after
+ * @ended has been seen, with release and acquire.
+ *
+ * A task that dies in the middle of a load, by an oops in the module's init function
+ * as a rule, runs loader_died() on its way out. Its record has ended, then, but it
+ * stays on the list, with that reference and the file, for nobody knows what state
+ * the module is in: who finds it gets -EBUSY without sleeping.
  *
  * No circle of waiters comes from here alone: who has a file may wait for who has
  * the name, and that one for the owner of a symbol, who has all its own symbols
  * and only its init function left to run. A removal waits for nobody. Who has
- * peeked at a name waits for user memory, but for no other request.
+ * peeked at a name waits for user memory, but for no other request. With what an
+ * init or exit function asks for there can be circles: see load_deadlock.c.
  */
 
+#define pr_fmt(fmt) "module: " fmt
+
 #include <linux/err.h>
+#include <linux/jiffies.h>
 #include <linux/sched/signal.h>
+#include <linux/sched/task.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
+#include <linux/task_work.h>
+#include <linux/wait.h>
 
 #include "internal.h"
 #include "shared_load.h"
 
-/* The requests that do the work. */
-static LIST_HEAD(running_loads);
-static DEFINE_SPINLOCK(loads_lock);
+LIST_HEAD(running_loads);
+DEFINE_SPINLOCK(loads_lock);
+
+const char * const shared_load_state_names[] = {
+	[SHARED_LOAD_READING]		= "reading",
+	[SHARED_LOAD_LOADING]		= "loading",
+	[SHARED_LOAD_INITIALIZING]	= "initializing",
+	[SHARED_LOAD_FINISHING]		= "finishing",
+	[SHARED_LOAD_REMOVING]		= "removing",
+};
+
+/**
+ * shared_load_put() - put a reference to a request
+ * @load: the record of the request, or %NULL
+ *
+ * Context: Any.
+ */
+void shared_load_put(struct shared_load_info *load)
+{
+	if (!load || !refcount_dec_and_test(&load->refs))
+		return;
+	put_pid(load->serves);
+	put_task_struct(load->task);
+	kfree(load->args);
+	kfree(load);
+}
+
+/* The task is exiting, and the request it was at will not come to its end. */
+static void loader_died(struct callback_head *death)
+{
+	struct shared_load_info *load = container_of(death, typeof(*load), death);
+	bool in_the_way;
+
+	spin_lock(&loads_lock);
+	in_the_way = !list_empty(&load->list) && !load->is_live;
+	if (in_the_way) {
+		list_del_init(&load->serving);
+		load->outcome = SHARED_LOAD_DEAD;
+		load->err = -EBUSY;
+		/* As in shared_load_end(). */
+		smp_store_release(&load->ended, true);
+	}
+	spin_unlock(&loads_lock);
+
+	if (!in_the_way) {
+		shared_load_end(load, 0);
+		return;
+	}
+	pr_err("%s: %s[%d] has died while %s it: requests for it get EBUSY from now on\n",
+	       load->name[0] ? load->name : "a module", load->task->comm,
+	       task_pid_nr(load->task), shared_load_state_names[load->state]);
+	wake_up_all(&load->until_live);
+	wake_up_all(&load->until_end);
+}
 
 /**
  * shared_load_alloc() - make the record of a request
@@ -86,19 +147,20 @@ struct shared_load_info *shared_load_alloc(void)
 	load = kzalloc(sizeof(*load), GFP_KERNEL);
 	if (!load)
 		return NULL;
+	init_task_work(&load->death, loader_died);
+	if (task_work_add(current, &load->death, TWA_NONE)) {
+		kfree(load);
+		return NULL;
+	}
 	refcount_set(&load->refs, 1);
-	init_completion(&load->live);
-	init_completion(&load->done);
+	load->task = get_task_struct(current);
+	load->since = jiffies;
+	init_waitqueue_head(&load->until_live);
+	init_waitqueue_head(&load->until_end);
 	INIT_LIST_HEAD(&load->list);
+	INIT_LIST_HEAD(&load->serving);
+	INIT_LIST_HEAD(&load->walk);
 	return load;
-}
-
-static void shared_load_put(struct shared_load_info *load)
-{
-	if (!refcount_dec_and_test(&load->refs))
-		return;
-	kfree(load->args);
-	kfree(load);
 }
 
 /**
@@ -175,13 +237,16 @@ struct shared_load_info *shared_load_find(const struct shared_load_info *load,
 }
 
 /* From now on, who asks for @name waits for @load. */
-static void set_name(struct shared_load_info *load, const char *name)
+static void set_name(struct shared_load_info *load, const char *name,
+		     enum shared_load_state state)
 {
 	lockdep_assert_held(&module_mutex);
 
 	spin_lock(&loads_lock);
+	shared_load_find_helper(load);
 	strscpy(load->name, name, sizeof(load->name));
 	load->named = true;
+	load->state = state;
 	if (list_empty(&load->list))
 		list_add(&load->list, &running_loads);
 	spin_unlock(&loads_lock);
@@ -203,18 +268,21 @@ void shared_load_live(struct shared_load_info *load)
 
 	spin_lock(&loads_lock);
 	load->named = false;
-	load->is_live = true;
+	load->state = SHARED_LOAD_FINISHING;
+	WRITE_ONCE(load->is_live, true);
 	spin_unlock(&loads_lock);
 	load->outcome = SHARED_LOAD_LIVE;
-	complete_all(&load->live);
+	wake_up_all(&load->until_live);
 }
 
-/* This request gets what another one came to. */
+/* This request gets what another one came to, having waited for @running or not. */
 static int merge(struct shared_load_info *load, enum shared_load_outcome outcome,
-		 int err)
+		 int err, const struct shared_load_info *running)
 {
 	load->outcome = outcome;
 	mod_stat_inc(&merged_requests);
+	if (running)
+		mod_stat_add_long(running->bytes, &merged_bytes);
 	return err;
 }
 
@@ -222,14 +290,17 @@ static int merge(struct shared_load_info *load, enum shared_load_outcome outcome
 static int shared_outcome(struct shared_load_info *load,
 			  const struct shared_load_info *running)
 {
+	load->has_waited |= running->state != SHARED_LOAD_REMOVING;
 	switch (running->outcome) {
 	case SHARED_LOAD_OWN:
 		return 0;
+	case SHARED_LOAD_DEAD:
+		break;
 	case SHARED_LOAD_LIVE:
 		/* Who waits for our file must not miss that it goes again. */
 		if (!list_empty(&load->list))
 			return 0;
-		return merge(load, SHARED_LOAD_LIVE, -EEXIST);
+		return merge(load, SHARED_LOAD_LIVE, -EEXIST, running);
 	case SHARED_LOAD_BROKEN:
 		/* No claim before the copy for this one: see shared_load_peek(). */
 		if (running->peeked)
@@ -243,18 +314,65 @@ static int shared_outcome(struct shared_load_info *load,
 			return 0;
 		break;
 	}
-	return merge(load, running->outcome, running->err);
+	return merge(load, running->outcome, running->err, running);
+}
+
+static bool has_ended(const struct shared_load_info *running)
+{
+	/* Pairs with shared_load_end(). */
+	return smp_load_acquire(&running->ended);
+}
+
+static bool is_refused(const struct shared_load_info *load)
+{
+	return READ_ONCE(load->refused);
+}
+
+/*
+ * Sleeps until @running has ended or, for a @symbol of it, its module is live. Returns
+ * what is left of @timeout and at least 1, 0 if it ran out, or an errno.
+ */
+static long sleep_on(struct shared_load_info *load, struct shared_load_info *running,
+		     const char *symbol, long timeout)
+{
+	wait_queue_head_t *queue = symbol ? &running->until_live : &running->until_end;
+	unsigned long slept = 0;
+	unsigned int nth = 0;
+	long slice, left;
+	int refused;
+
+	shared_load_starts_to_wait(load, running, symbol);
+	for (;;) {
+		while (shared_load_report_due(nth) <= slept)
+			nth++;
+		slice = min_t(unsigned long, timeout, shared_load_report_due(nth) - slept);
+		left = wait_event_interruptible_timeout(*queue,
+							has_ended(running) || is_refused(load) ||
+							(symbol && READ_ONCE(running->is_live)),
+							slice);
+		if (left || slice == timeout)
+			break;
+		slept += slice;
+		if (timeout != MAX_SCHEDULE_TIMEOUT)
+			timeout -= slice;
+		shared_load_report(running, nth);
+	}
+	refused = shared_load_stops_waiting(load);
+	if (left <= 0)
+		return left;
+	return refused ?: timeout - (slice - left);
 }
 
 /* Sleeps until @running, a reference to which is given away here, has ended. */
 static int wait_for_outcome(struct shared_load_info *load,
 			    struct shared_load_info *running)
 {
-	int err;
+	long err;
 
-	err = wait_for_completion_interruptible(&running->done);
-	if (!err)
+	err = sleep_on(load, running, NULL, MAX_SCHEDULE_TIMEOUT);
+	if (err > 0)
 		err = shared_outcome(load, running);
+	shared_load_trace_answer(load, running, err);
 	shared_load_put(running);
 	return err;
 }
@@ -268,6 +386,8 @@ static int wait_for_outcome(struct shared_load_info *load,
  * Return:
  * * 0 - ours until shared_load_end()
  * * %-EEXIST - the module in it is live
+ * * %-EBUSY - the task that loaded it is dead
+ * * %-EDEADLK - the load waits for this request
  * * %-ERESTARTSYS - a signal came in while this request slept
  * * any other errno of the load that this request waited for, which is what
  *   this request would come to as well
@@ -282,15 +402,17 @@ int shared_load_claim_file(struct shared_load_info *load)
 		spin_lock(&loads_lock);
 		running = find_other(load, NULL);
 		is_live = running && running->is_live;
-		if (!running)
+		if (!running) {
+			shared_load_find_helper(load);
 			list_add(&load->list, &running_loads);
+		}
 		spin_unlock(&loads_lock);
 
 		if (!running)
 			return 0;
 		if (is_live) {
 			shared_load_put(running);
-			return merge(load, SHARED_LOAD_LIVE, -EEXIST);
+			return merge(load, SHARED_LOAD_LIVE, -EEXIST, NULL);
 		}
 		err = wait_for_outcome(load, running);
 		if (err)
@@ -304,14 +426,16 @@ static int claim_unused(struct shared_load_info *load, const char *name)
 	if (find_module_all(name, strlen(name), true)) {
 		/* For shared_load_removing() to find. */
 		if (!list_empty(&load->list))
-			set_name(load, name);
+			set_name(load, name, SHARED_LOAD_FINISHING);
 		shared_load_live(load);
-		return merge(load, SHARED_LOAD_LIVE, -EEXIST);
+		return merge(load, SHARED_LOAD_LIVE, -EEXIST, NULL);
 	}
 	/* Loading may have been switched off while this request slept. */
 	if (modules_disabled)
 		return -EPERM;
-	set_name(load, name);
+	set_name(load, name, load->peeked ? SHARED_LOAD_READING : SHARED_LOAD_LOADING);
+	if (load->has_waited)
+		shared_load_trace_takeover(load);
 	return 0;
 }
 
@@ -376,6 +500,8 @@ int shared_load_peek(struct shared_load_info *load, const char *name)
  * Return:
  * * 0 - ours until shared_load_end(); no module of that name exists
  * * %-EEXIST - the module is live
+ * * %-EBUSY - the task that loaded or removed the module is dead
+ * * %-EDEADLK - the load or the removal waits for this request
  * * %-ERESTARTSYS - a signal came in while this request slept
  * * %-EPERM - module loading was switched off in the meantime
  * * %-ENOEXEC - this request has peeked at another name
@@ -389,9 +515,21 @@ int shared_load_claim(struct shared_load_info *load, const char *name)
 		if (strcmp(load->name, name))
 			return -ENOEXEC;
 		load->peeked = false;
+		WRITE_ONCE(load->state, SHARED_LOAD_LOADING);
 		return 0;
 	}
 	return claim_name(load, name, false);
+}
+
+/**
+ * shared_load_initializing() - note that the module's init function runs
+ * @load: the record of this request, which has claimed its name
+ *
+ * Context: The task that runs the load.
+ */
+void shared_load_initializing(struct shared_load_info *load)
+{
+	WRITE_ONCE(load->state, SHARED_LOAD_INITIALIZING);
 }
 
 /**
@@ -430,7 +568,7 @@ void shared_load_removing(struct shared_load_info *load, const char *name)
 			list_del_init(&pos->list);
 	}
 	spin_unlock(&loads_lock);
-	set_name(load, name);
+	set_name(load, name, SHARED_LOAD_REMOVING);
 }
 
 /**
@@ -444,7 +582,9 @@ void shared_load_removing(struct shared_load_info *load, const char *name)
 int shared_load_end(struct shared_load_info *load, int err)
 {
 	bool own_reason = signal_pending(current) || err == -ENOMEM ||
-			  err == -EFAULT || err == -EACCES;
+			  err == -EFAULT || err == -EACCES || err == -EDEADLK;
+
+	task_work_cancel(current, &load->death);
 
 	load->err = err;
 	if (load->outcome == SHARED_LOAD_OWN && err && !own_reason)
@@ -452,25 +592,36 @@ int shared_load_end(struct shared_load_info *load, int err)
 
 	spin_lock(&loads_lock);
 	list_del_init(&load->list);
+	list_del_init(&load->serving);
+	/* Whoever sees it sees the outcome as well: has_ended(). */
+	smp_store_release(&load->ended, true);
 	spin_unlock(&loads_lock);
-	complete_all(&load->live);
-	complete_all(&load->done);
+	wake_up_all(&load->until_live);
+	wake_up_all(&load->until_end);
 	shared_load_put(load);
 	return err;
 }
 
 /**
  * shared_load_wait() - wait until a module is live, or the work on it has ended
- * @load: what shared_load_find() found; not to be touched afterwards
+ * @load: the record of this request
+ * @running: what shared_load_find() found; not to be touched afterwards
+ * @symbol: the symbol of it that this request needs
  * @timeout: how long to wait at most, in jiffies
  *
  * Context: Process context, module_mutex not held. Sleeps.
- * Return: What is left of @timeout and at least 1, 0 if it ran out, or
- * %-ERESTARTSYS if a signal came in.
+ * Return: What is left of @timeout and at least 1, 0 if it ran out or the task that
+ * loaded the module is dead, or
+ * * %-EDEADLK - the load waits for this request
+ * * %-ERESTARTSYS - a signal came in
  */
-long shared_load_wait(struct shared_load_info *load, long timeout)
+long shared_load_wait(struct shared_load_info *load, struct shared_load_info *running,
+		      const char *symbol, long timeout)
 {
-	timeout = wait_for_completion_interruptible_timeout(&load->live, timeout);
-	shared_load_put(load);
+	timeout = sleep_on(load, running, symbol, timeout);
+	if (timeout > 0 && has_ended(running) && running->outcome == SHARED_LOAD_DEAD)
+		timeout = 0;
+	shared_load_trace_answer(load, running, timeout > 0 ? 0 : timeout ?: -EBUSY);
+	shared_load_put(running);
 	return timeout;
 }
