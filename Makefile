@@ -6,7 +6,8 @@
 BASE ?= 6.12
 VARIANT ?= patched
 CPUS ?= 16
-export BASE VARIANT CPUS KSRC JOBS FORCE TIMEOUT ROUNDS CPUS_LIST QUICK
+ARCH ?= x86_64
+export BASE VARIANT ARCH CPUS KSRC JOBS FORCE TIMEOUT ROUNDS CPUS_LIST QUICK
 
 # "make clean" alone is about every base, "make clean BASE=6.12" about one.
 export BASE_GIVEN := $(if $(filter command line environment,$(origin BASE)),y)
@@ -21,7 +22,7 @@ TARGETS := boot check bench tree kernel series refresh clean
 
 ## help       this text (the default)
 help:
-	@echo 'make TARGET [BASE=$(BASE)] [VARIANT=patched|vanilla|debug] [CPUS=$(CPUS)] [KSRC=dir] [JOBS=n]'
+	@echo 'make TARGET [BASE=$(BASE)] [VARIANT=patched|vanilla|debug] [CPUS=$(CPUS)] [ARCH=x86_64|arm64] [KSRC=dir] [JOBS=n]'
 	@sed -n 's/^## /  /p' Makefile
 
 ## boot       boot the kernel in QEMU: udev coldplug, the kselftest, a summary

@@ -5,7 +5,7 @@
 # sets every variable below. Exit status 0: all that was asked for was shown.
 set -eu
 
-: "${BZIMAGE:?}" "${INITRAMFS:?}" "${OUT:?}" "${CPUS:?}" "${MEM:?}" "${TIMEOUT:?}"
+: "${ARCH:?}" "${IMAGE:?}" "${INITRAMFS:?}" "${OUT:?}" "${CPUS:?}" "${MEM:?}" "${TIMEOUT:?}"
 : "${KNOWN_FAILURES=}" "${CONTROL=}" "${TESTS=}" "${LABEL=}" "${APPEND=}" "${QEMU_ARGS=}"
 
 fail()
@@ -24,15 +24,33 @@ fi
 [ -z "$KNOWN_FAILURES" ] || [ -r "$KNOWN_FAILURES" ] ||
 	fail "KNOWN_FAILURES=$KNOWN_FAILURES: no such file"
 
-# lpj= spares each CPU the calibration of its delay loop, which takes most of the
-# boot where the CPUs are emulated. A lockup is one that outlasts what an
-# overcommitted host does to a guest.
-append="console=ttyS0 loglevel=7 panic=-1 oops=panic softlockup_panic=1"
+# A lockup is one that outlasts what an overcommitted host does to a guest.
+append="loglevel=7 panic=-1 oops=panic softlockup_panic=1"
 append="$append watchdog_thresh=60 hung_task_panic=1"
 append="$append sysctl.kernel.hung_task_timeout_secs=300"
-append="$append rcupdate.rcu_cpu_stall_timeout=120 tsc=reliable no_timer_check"
-append="$append parallel_load.disable_modules"
-append="$append lpj=5000000${CONTROL:+ control=$CONTROL}${TESTS:+ tests=$TESTS} $APPEND"
+append="$append rcupdate.rcu_cpu_stall_timeout=120 parallel_load.disable_modules"
+
+# The console is the first serial port given to QEMU, ttyS1 the second.
+accel=tcg
+if [ "$(uname -m)" = "$(echo "$ARCH" | sed s/arm64/aarch64/)" ]; then
+	accel=kvm:tcg
+fi
+case $ARCH in
+x86_64)
+	# lpj= spares each CPU the calibration of its delay loop, which takes most
+	# of the boot where the CPUs are emulated.
+	append="console=ttyS0 $append tsc=reliable no_timer_check lpj=5000000"
+	set -- qemu-system-x86_64 -machine "q35,accel=$accel" \
+		-serial "file:$OUT/console.log" -serial stdio ;;
+arm64)
+	append="console=ttyAMA0 earlycon $append"
+	set -- qemu-system-aarch64 -machine "virt,gic-version=max,accel=$accel" \
+		-device pci-serial-2x,chardev1=none,chardev2=ktap \
+		-chardev null,id=none -chardev stdio,id=ktap \
+		-serial "file:$OUT/console.log" ;;
+*)	fail "ARCH=$ARCH is neither x86_64 nor arm64" ;;
+esac
+append="$append${CONTROL:+ control=$CONTROL}${TESTS:+ tests=$TESTS} $APPEND"
 
 mkdir -p "$OUT"
 rm -f "$OUT/console.log" "$OUT/ktap.log" "$OUT/status"
@@ -41,11 +59,9 @@ echo "Booting $CPUS CPUs, $MEM, at most $TIMEOUT s (console: $OUT/console.log)"
 # shellcheck disable=SC2086 # QEMU_ARGS is a list of words
 {
 	status=0
-	timeout --foreground -k 10 "$TIMEOUT" qemu-system-x86_64 \
-		-machine q35,accel=kvm:tcg -cpu max -smp "$CPUS" -m "$MEM" \
+	timeout --foreground -k 10 "$TIMEOUT" "$@" -cpu max -smp "$CPUS" -m "$MEM" \
 		-nodefaults -display none -monitor none -no-reboot \
-		-serial "file:$OUT/console.log" -serial stdio \
-		-kernel "$BZIMAGE" -initrd "$INITRAMFS" \
+		-kernel "$IMAGE" -initrd "$INITRAMFS" \
 		-append "$append" $QEMU_ARGS </dev/null || status=$?
 	echo "$status" > "$OUT/status"
 } | sed -u 's/\r$//' | tee "$OUT/ktap.log"
