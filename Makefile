@@ -30,7 +30,7 @@ help:
 ## bench      vanilla against patched: a table, bench.json and plots in build/bench/BASE
 ## tree       build/BASE/linux: a git tree, tag "base", one commit per patch
 ## kernel     build/BASE/VARIANT: a built kernel, fit for "make M="
-## series     build/BASE/series/*.patch: what git am and git send-email take
+## series     build/BASE/series/*.patch: what git am and git send-email take; V=2: [PATCH v2]
 ## refresh    rewrite patches/BASE and the overlay from build/BASE/linux
 ## clean      remove build/BASE (every base without BASE=); keeps the download
 ## distclean  remove build/ altogether
