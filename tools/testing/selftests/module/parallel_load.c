@@ -35,6 +35,7 @@
 #include <unistd.h>
 
 #include "../kselftest_harness.h"
+#include "hammer.h"
 #include "pl_lib.h"
 
 /*
@@ -113,7 +114,6 @@ struct group {
 	int n;
 	int barrier;		/* an eventfd: lifted when it can be read */
 };
-
 
 /* Requests */
 
@@ -2337,4 +2337,12 @@ TEST_F_TIMEOUT(disabled, nobody_takes_over_any_more, HARNESS_LIMIT)
 	EXPECT_EQ(2, read_gate(1).entered);
 }
 
+/* The harness's, for all but what has nothing to do with it. */
+#define main harness_main
 TEST_HARNESS_MAIN
+#undef main
+
+int main(int argc, char **argv)
+{
+	return hammer_wanted(argv) ? hammer_main(argc, argv) : harness_main(argc, argv);
+}

@@ -532,7 +532,7 @@ const char *errno_name(int err)
 		{ EDEADLK, "EDEADLK" }, { EEXIST, "EEXIST" },
 		{ EFAULT, "EFAULT" }, { EINTR, "EINTR" }, { EINVAL, "EINVAL" },
 		{ ENODEV, "ENODEV" }, { ENOENT, "ENOENT" },
-		{ ENOEXEC, "ENOEXEC" }, { ENOMEM, "ENOMEM" },
+		{ ENOEXEC, "ENOEXEC" }, { ENOMEM, "ENOMEM" }, { ENXIO, "ENXIO" },
 		{ EOPNOTSUPP, "EOPNOTSUPP" }, { EPERM, "EPERM" },
 		{ ETXTBSY, "ETXTBSY" },
 	};
