@@ -1,48 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * What the hammer of parallel_load loads and unloads, under this and some other
- * names: its init and exit functions tell the log of pl_log that they have run.
- */
-#include <linux/init.h>
-#include <linux/module.h>
-#include <linux/moduleparam.h>
+#include "pl_hit.h"
 
-#include "pl_log.h"
-
-static int tag;
-module_param(tag, int, 0444);
-MODULE_PARM_DESC(tag, "for the log, to tell the parameters of requests apart");
-
-static int ret;
-module_param(ret, int, 0444);
-MODULE_PARM_DESC(ret, "what init returns");
-
-static bool killable;
-module_param(killable, bool, 0444);
-MODULE_PARM_DESC(killable, "only a fatal signal cuts init short");
-
-static int __init pl_hit_init(void)
+static int pl_hit_prepare(void)
 {
-	const struct pl_log_run run = {
-		.name = THIS_MODULE->name, .tag = tag, .ret = ret,
-		.killable = killable,
-	};
-
-	return pl_log_run(&run);
+	return 0;
 }
 
-static void __exit pl_hit_exit(void)
+/* For pl_hit4. */
+int pl_hit0_answer(void)
 {
-	const struct pl_log_run run = {
-		.name = THIS_MODULE->name, .tag = tag, .killable = true,
-		.exit = true,
-	};
-
-	pl_log_run(&run);
+	return 0;
 }
-
-module_init(pl_hit_init);
-module_exit(pl_hit_exit);
-
-MODULE_DESCRIPTION("parallel_load: a module that tells when it comes and goes");
-MODULE_LICENSE("GPL");
+EXPORT_SYMBOL_GPL(pl_hit0_answer);
