@@ -3,30 +3,8 @@
  * parallel_load --hammer SECONDS [--seed N]
  *
  * Processes that load and unload a few modules in every way there is, and kill,
- * stop, continue and interrupt one another, all at random, and a model that each
- * answer is held against.
- *
- * What the model goes by is the log of pl_log: every init and exit function says
- * there who runs it, from when to when, and what it returns. Every request notes
- * when it was made and when it was answered, by the same clock. So, of the module
- * that a request is about:
- *
- *  - its functions run one after the other: init, which may fail, and after one
- *    that did not, exit;
- *  - whoever ran init is answered with what that returned, and nobody else gets 0;
- *  - it is live at most from the end of an init function to the start of exit,
- *    and EEXIST has to meet such a time;
- *  - what an init function refused, others are answered as well, if they asked
- *    with the same parameters and not after that load was over;
- *  - EINTR takes a signal handler that ends system calls, or an init function
- *    that gave up for a signal;
- *  - ENOENT, for the module that needs a symbol of another, takes that this one
- *    was not live all the time;
- *  - any other errno is what the same request is answered when nobody else is
- *    about, which is tried before all else.
- *
- * A process that is killed takes its answer with it. That is no gap: whether its
- * init function ran is in the log.
+ * stop, continue and interrupt one another, all at random. Each answer is held
+ * against a model: hammer_model.c.
  *
  * The n-th thing that a process does depends on the seed, the process and n. The
  * same seed, with the same number of processes, has them all do the same again.
@@ -53,85 +31,34 @@
 
 #include "../kselftest.h"
 #include "hammer.h"
-#include "pl_lib.h"
-#include "test_modules/pl_log.h"
+#include "hammer_model.h"
 
 #define TEST_NAME	"hammer.every_answer_keeps_the_contract"
 
-#define LOG		"pl_log"
-#define LOG_FILE	"/sys/kernel/debug/" LOG
-#define DELAY_FILE	"/sys/module/" LOG "/parameters/delay_us"
-
-#define NR_NAMES	5
-
-/* The last of them needs a symbol of the first. */
-#define OWNER		0
-#define USER		4
-#define MAX_HAMMERERS	64
 #define MAX_SECONDS	(7 * 24 * 3600)
-
-/* Events of a process, functions of a module: what is remembered of them. */
-#define RING		1024
-#define RUNS		16384
 
 /* Seconds */
 #define HANG		60
 #define PROGRESS	10
 #define GOODBYE		30
 
-#define MSEC		1000000ULL
-#define SEC		(1000 * MSEC)
-#define NEVER		ULLONG_MAX
-
-/* Nothing that a load has to do after its init function takes as long. */
-#define TAIL		(10 * SEC)
+/* Who sends a signal may be stopped between that and the note of it. */
+#define SLACK		(5 * SEC)
 
 /* A process that has been as far as before for so long may have been stopped. */
 #define STALE		(250 * MSEC)
 
-#define MAX_PROBLEMS	10
 #define LAST_EVENTS	8
-
-/* No errno: the process was killed. */
-#define KILLED		(-1)
 
 #ifndef MODULE_INIT_COMPRESSED_FILE
 #define MODULE_INIT_COMPRESSED_FILE	4
 #endif
 
-enum picture {
-	GOOD,
-	BAD_MAGIC,	/* for another kernel */
-	BAD_SYMBOL,	/* needs a symbol that nobody has */
-	CUT,		/* the end is missing */
-	UNREADABLE,	/* the last byte cannot be read */
-	NR_PICTURES,
-};
-
-enum way {
-	INIT_MODULE,
-	ONE_FILE,	/* finit_module(), all on one file */
-	COPY,		/* finit_module(), on a file of its own */
-	NR_WAYS,
-};
-
 static const char * const way_names[] = { "init_module", "one file", "a copy" };
-
-/* A kind of load. The tags are in the parameters. */
-struct kind {
-	const char *name;
-	enum picture picture;
-	const char *params;
-	int tag;
-	int flags;		/* of finit_module(), then not for init_module() */
-	int alone;		/* the answer when nobody else is about */
-	bool refused;		/* by init */
-	unsigned int weight;
-};
 
 #define ANY_ERROR	(-1)
 
-static struct kind kinds[] = {
+struct kind kinds[] = {
 	{ "good", GOOD, "", .weight = 30 },
 	{ "good, tag 1", GOOD, "tag=1", .tag = 1, .weight = 10 },
 	{ "good, killable", GOOD, "tag=2 killable=1", .tag = 2, .weight = 10 },
@@ -148,20 +75,6 @@ static struct kind kinds[] = {
 	  .alone = ANY_ERROR, .weight = 3 },
 };
 
-enum op {
-	LOAD,
-	UNLOAD,
-	KILL,
-	STOP,		/* and go on, after a while */
-	STAY_STOPPED,	/* until somebody else says so */
-	CONTINUE,
-	RESTART,	/* a handler with SA_RESTART */
-	INTERRUPT,	/* a handler without */
-	DELAY,		/* how long init and exit take from now on */
-	REST,
-	NR_OPS,
-};
-
 static const struct {
 	const char *name;
 	unsigned int weight;
@@ -173,86 +86,16 @@ static const struct {
 	[DELAY] = { "delay", 5 }, [REST] = { "rest", 40 },
 };
 
-/* What a process decides to do, all of it from the seed. */
-struct decision {
-	enum op op;
-	int name;
-	int kind;
-	enum way way;
-	int other;	/* process, to send a signal to */
-	unsigned int us;
-};
-
-/* What a process did. Times are CLOCK_MONOTONIC, in ns. */
-struct event {
-	__u64 nr;
-	__u64 start;
-	__u64 end;
-	pid_t pid;
-	struct decision what;
-	int err;		/* 0, an errno or KILLED */
-	bool interrupted;	/* a handler ran that ends system calls */
-	bool signalled;
-};
-
-/* One of the processes, and those that come after it if it is killed. */
-struct hammerer {
-	pid_t pid;
-	__u64 next;		/* the number of what it does next */
-	__u64 signal;	/* when the last one was sent */
-	__u64 handled;	/* handlers run that end system calls */
-	bool busy;		/* with @now */
-	struct event now;
-	__u64 events;	/* ever put into the ring, by the process */
-	__u64 checked;	/* by the model */
-	struct event ring[RING];
-};
-
-struct shared {
-	bool stop;
-	struct hammerer hammerer[MAX_HAMMERERS];
-};
-
-/* An init or exit function that ran, or runs. */
-struct run {
-	__u64 start;
-	__u64 end;		/* NEVER: not yet */
-	__u64 asked;		/* when the request was made, 0: not known */
-	__u64 answered;		/* when it had its answer, NEVER: not known */
-	pid_t pid;
-	int ret;
-	int tag;
-	bool exit;
-	bool owned;		/* by a request that was answered, or killed */
-};
-
-/* What is known of a module, in order of time. */
-struct timeline {
-	struct image *image[NR_PICTURES];
-	int copy[NR_PICTURES][MAX_HAMMERERS];
-	bool live;		/* init has run, exit has not */
-	__u64 runs;
-	struct run run[RUNS];
-};
-
-static struct {
-	__u64 counted[NR_OPS];
-	__u64 errs[2][4096];		/* of loads and of removals */
-	__u64 killed[2];
-	__u64 merged;
-	__u64 stopped;
-} figures;
+struct shared *shared;
+int nr_hammerers;
 
 static struct pl pl;
 static pid_t pids[MAX_HAMMERERS];
-static struct shared *shared;
-static struct timeline timelines[NR_NAMES];
-static int nr_hammerers, problems, log_fd = -1;
-static __u64 seed, t0, log_read;
+static __u64 seed, t0;
 
 static struct hammerer *me;
 
-static __u64 now(void)
+__u64 now(void)
 {
 	struct timespec t;
 
@@ -437,8 +280,7 @@ static void do_next(int process)
 
 	me->now.end = now();
 	me->now.interrupted = __atomic_load_n(&me->handled, __ATOMIC_ACQUIRE) != handled;
-	/* Its sender may have been stopped between the signal and the note. */
-	me->now.signalled = __atomic_load_n(&me->signal, __ATOMIC_ACQUIRE) + SEC >
+	me->now.signalled = __atomic_load_n(&me->signal, __ATOMIC_ACQUIRE) + SLACK >
 			    me->now.start;
 	put_event(me);
 }
@@ -478,25 +320,16 @@ static bool start_hammerer(int process)
 	pids[process] = pid;
 	if (pid > 0)
 		return true;
-	printf("# hammer: fork: %s\n", strerror(errno));
-	problems++;
+	problem(0, NULL, "fork: %s", strerror(errno));
 	return false;
 }
 
-/* What is known of a module goes back to here. */
-static __u64 oldest_run(const struct timeline *t)
+double seconds(__u64 time)
 {
-	return t->runs < RUNS ? 0 : t->runs - RUNS;
+	return (double)(long long)(time - t0) / SEC;
 }
 
-/* What to print */
-
-static double seconds(__u64 time)
-{
-	return (double)(int64_t)(time - t0) / SEC;
-}
-
-static void print_event(const char *prefix, int process, const struct event *e)
+void print_event(const char *prefix, int process, const struct event *e)
 {
 	const struct decision *d = &e->what;
 
@@ -524,473 +357,6 @@ static void print_event(const char *prefix, int process, const struct event *e)
 		       e->interrupted ? ", interrupted" :
 		       e->signalled ? ", signalled" : "");
 	printf("\n");
-}
-
-static void print_run(const struct run *run)
-{
-	printf("#   %.6f", seconds(run->start));
-	if (run->end == NEVER)
-		printf("- %s by %d, tag %d: still running\n",
-		       run->exit ? "exit" : "init", run->pid, run->tag);
-	else
-		printf("-%.6f %s by %d, tag %d: %s\n", seconds(run->end),
-		       run->exit ? "exit" : "init", run->pid, run->tag,
-		       errno_name(-run->ret));
-}
-
-static void print_runs(int name, __u64 start)
-{
-	const struct timeline *t = &timelines[name];
-	__u64 i = t->runs, before = 0;
-
-	while (i > oldest_run(t) && before < 3) {
-		i--;
-		before += t->run[i % RUNS].end < start;
-	}
-	printf("#  what has run of %s:\n", t->image[GOOD]->name);
-	if (t->runs - i > 40)
-		i = t->runs - 40;
-	for (; i < t->runs; i++)
-		print_run(&t->run[i % RUNS]);
-}
-
-#ifdef __printf	/* of a newer kselftest.h */
-static __printf(3, 4)
-void problem(int process, const struct event *e, const char *fmt, ...);
-#endif
-
-static void problem(int process, const struct event *e, const char *fmt, ...)
-{
-	va_list ap;
-
-	if (++problems > MAX_PROBLEMS)
-		return;
-	printf("# hammer: wrong: ");
-	va_start(ap, fmt);
-	vprintf(fmt, ap);
-	va_end(ap);
-	printf("\n");
-	if (e) {
-		print_event(" ", process, e);
-		print_runs(e->what.name, e->start);
-	}
-}
-
-/* The log */
-
-static int find_name(const char *name)
-{
-	int i;
-
-	for (i = 0; i < NR_NAMES; i++)
-		if (!strcmp(timelines[i].image[GOOD]->name, name))
-			return i;
-	return -1;
-}
-
-static void note_start(int name, const struct pl_log_entry *entry)
-{
-	struct timeline *t = &timelines[name];
-	const struct run *last = &t->run[(t->runs - 1) % RUNS];
-	bool exit = entry->flags & PL_LOG_EXIT;
-
-	if (t->runs && last->end == NEVER) {
-		problem(0, NULL, "two functions of %s run at the same time, by %d and %d",
-			t->image[GOOD]->name, last->pid, entry->pid);
-		print_runs(name, entry->time);
-	}
-	if (exit != t->live) {
-		problem(0, NULL, "%s of %s runs, by %d, when it is %s",
-			exit ? "exit" : "init", t->image[GOOD]->name, entry->pid,
-			t->live ? "live" : "not live");
-		print_runs(name, entry->time);
-	}
-	if (exit)
-		t->live = false;
-	t->run[t->runs++ % RUNS] = (struct run){
-		.start = entry->time, .end = NEVER, .answered = NEVER,
-		.pid = entry->pid, .tag = entry->tag, .exit = exit,
-	};
-}
-
-static void note_end(int name, const struct pl_log_entry *entry)
-{
-	struct timeline *t = &timelines[name];
-	__u64 i, oldest = oldest_run(t);
-
-	for (i = t->runs; i-- > oldest;) {
-		struct run *run = &t->run[i % RUNS];
-
-		if (run->pid != entry->pid || run->end != NEVER)
-			continue;
-		run->end = entry->time;
-		run->ret = entry->ret;
-		if (!run->exit && !run->ret)
-			t->live = true;
-		return;
-	}
-	problem(0, NULL, "a function of %s ends, in %d, that never began",
-		t->image[GOOD]->name, entry->pid);
-}
-
-static bool read_at(void *to, size_t len, off_t offset)
-{
-	return pread(log_fd, to, len, offset) == (ssize_t)len;
-}
-
-/* All that has run, up to now, of which a request may have been answered. */
-static void read_log(void)
-{
-	static struct pl_log_entry entry[256];
-	__u64 written;
-
-	if (!read_at(&written, sizeof(written), 0)) {
-		problem(0, NULL, "cannot read " LOG_FILE ": %s", strerror(errno));
-		return;
-	}
-	if (written - log_read > PL_LOG_SIZE / 2) {
-		problem(0, NULL, "the log has run over, for this machine is too slow");
-		return;
-	}
-	while (log_read < written) {
-		__u64 first = log_read % PL_LOG_SIZE, i;
-		__u64 n = written - log_read;
-
-		if (n > ARRAY_SIZE(entry))
-			n = ARRAY_SIZE(entry);
-		if (n > PL_LOG_SIZE - first)
-			n = PL_LOG_SIZE - first;
-		if (!read_at(entry, n * sizeof(*entry),
-			     offsetof(struct pl_log, entry) + first * sizeof(*entry))) {
-			problem(0, NULL, "cannot read " LOG_FILE ": %s", strerror(errno));
-			return;
-		}
-		for (i = 0; i < n; i++) {
-			int name = find_name(entry[i].name);
-
-			if (name < 0)
-				continue;
-			if (entry[i].flags & PL_LOG_END)
-				note_end(name, &entry[i]);
-			else
-				note_start(name, &entry[i]);
-		}
-		log_read += n;
-	}
-}
-
-/* The model */
-
-/*
- * The one before number *@i, if it ended at @since or later: from number
- * t->runs on, this gives all of these, the newest first, and NULL.
- */
-static struct run *run_before(struct timeline *t, __u64 *i, __u64 since)
-{
-	struct run *run = NULL;
-
-	if (*i > oldest_run(t))
-		run = &t->run[--*i % RUNS];
-	return run && run->end >= since ? run : NULL;
-}
-
-/*
- * Can the module have been live at any time from @start to @end? *since is when
- * that began.
- */
-static bool may_be_live(const struct timeline *t, __u64 start, __u64 end,
-			__u64 *since)
-{
-	__u64 i, until = NEVER, oldest = oldest_run(t);
-
-	for (i = t->runs; i > oldest; i--) {
-		const struct run *run = &t->run[(i - 1) % RUNS];
-
-		if (run->exit)
-			until = run->start;
-		if (until < start)
-			return false;
-		*since = run->end;
-		if (!run->exit && !run->ret && run->end <= end)
-			return true;
-	}
-	/* What is older is forgotten. */
-	*since = 0;
-	return oldest;
-}
-
-/* Was it there, in whatever state, all the time from @start to @end? */
-static bool was_there(const struct timeline *t, __u64 start, __u64 end)
-{
-	__u64 i, until = NEVER, oldest = oldest_run(t);
-
-	for (i = t->runs; i > oldest && until >= end; i--) {
-		const struct run *run = &t->run[(i - 1) % RUNS];
-
-		if (run->exit)
-			until = run->end;
-		else if (run->start <= end)
-			return run->start <= start && (!run->ret || run->end >= end);
-	}
-	return false;
-}
-
-/* Was it live, without any doubt, all the time from @start to @end? */
-static bool was_live(const struct timeline *t, __u64 start, __u64 end)
-{
-	__u64 i, until = NEVER, oldest = oldest_run(t);
-
-	for (i = t->runs; i > oldest && until > end; i--) {
-		const struct run *run = &t->run[(i - 1) % RUNS];
-
-		if (run->exit)
-			until = run->asked;
-		else if (run->answered <= start)
-			return !run->ret;
-	}
-	return false;
-}
-
-/* Was another load, over no sooner than @e began, refused what @e asks for? */
-static bool was_refused(struct timeline *t, const struct event *e)
-{
-	const struct kind *kind = &kinds[e->what.kind];
-	const struct run *run;
-	__u64 i = t->runs;
-
-	/* Who ran it has more to do before it is over. */
-	while ((run = run_before(t, &i, e->start < TAIL ? 0 : e->start - TAIL)))
-		if (!run->exit && run->ret == -e->err && run->tag == kind->tag &&
-		    run->end <= e->end && run->answered >= e->start)
-			return true;
-	return false;
-}
-
-/* If @a and @b are about the same module at the same time: @first, or the start of @a. */
-static __u64 overlap(const struct event *a, const struct event *b, __u64 first)
-{
-	if (a->start > b->end || b->start > a->end || a->what.name != b->what.name ||
-	    a->what.op > UNLOAD)
-		return first;
-	return a->start < first ? a->start : first;
-}
-
-/* When did the first of those begin that were, or are, at it as well? Or NEVER. */
-static __u64 first_of_others(int process, const struct event *e)
-{
-	__u64 first = NEVER, n, oldest;
-	int i;
-
-	for (i = 0; i < nr_hammerers; i++) {
-		const struct hammerer *h = &shared->hammerer[i];
-		bool busy = __atomic_load_n(&h->busy, __ATOMIC_ACQUIRE);
-		struct event at = h->now;
-
-		if (i == process)
-			continue;
-		at.end = NEVER;
-		if (busy)
-			first = overlap(&at, e, first);
-		/* After that: what is not under way any more is in the ring. */
-		n = __atomic_load_n(&h->events, __ATOMIC_ACQUIRE);
-		oldest = n < RING ? 0 : n - RING;
-		while (n > oldest && h->ring[--n % RING].end >= e->start)
-			first = overlap(&h->ring[n % RING], e, first);
-	}
-	return first;
-}
-
-/*
- * Can the owner of a symbol not have been there when it was looked for? That may
- * have been done by another load, which asked for the same and is over later.
- */
-static bool symbol_may_be_missing(int process, const struct event *e)
-{
-	const struct kind *kind = &kinds[e->what.kind];
-	__u64 first = first_of_others(process, e);
-
-	if (first > e->start)
-		first = e->start;
-	return e->what.name == USER && kind->picture == GOOD && !kind->flags &&
-	       !was_live(&timelines[OWNER], first, e->end);
-}
-
-/* Note of each function whose request it was. The number of functions. */
-static int own_runs(const struct event *e, struct run **mine)
-{
-	struct timeline *t = &timelines[e->what.name];
-	__u64 i = t->runs;
-	struct run *run;
-	int n = 0;
-
-	while ((run = run_before(t, &i, e->start))) {
-		if (run->pid != e->pid || run->start > e->end)
-			continue;
-		run->owned = true;
-		run->asked = e->start;
-		run->answered = e->end;
-		*mine = run;
-		n++;
-	}
-	return n;
-}
-
-static void check_load(int process, const struct event *e)
-{
-	struct timeline *t = &timelines[e->what.name];
-	const struct kind *kind = &kinds[e->what.kind];
-	struct run *mine = NULL;
-	__u64 since;
-	int n;
-
-	n = own_runs(e, &mine);
-	if (n > 1) {
-		problem(process, e, "init ran %d times for one request", n);
-	} else if (n && mine->exit) {
-		problem(process, e, "exit ran for a request to load");
-	} else if (n && mine->tag != kind->tag) {
-		problem(process, e, "init ran with the parameters of tag %d, not %d",
-			mine->tag, kind->tag);
-	} else if (e->err == KILLED) {
-		return;
-	} else if (n && e->err != -mine->ret) {
-		problem(process, e, "init returned %s", errno_name(-mine->ret));
-	} else if (n) {
-		if (mine->ret == -EINTR && !e->signalled)
-			problem(process, e, "init was interrupted, and by nobody");
-	} else if (!e->err) {
-		problem(process, e, "0 without a load: no init function ran");
-	} else if (e->err == EEXIST) {
-		if (!may_be_live(t, e->start, e->end, &since))
-			problem(process, e, "EEXIST, and at no time was the module live");
-		figures.merged += since > e->start;
-	} else if (e->err == EINTR) {
-		if (!e->interrupted)
-			problem(process, e, "EINTR without a handler that ends system calls");
-	} else if (e->err == ENOENT && symbol_may_be_missing(process, e)) {
-		return;
-	} else if (e->err != kind->alone) {
-		problem(process, e, "no errno for such a request, which alone gets %s",
-			errno_name(kind->alone));
-	} else if (kind->refused) {
-		if (!was_refused(t, e))
-			problem(process, e, "no init function said so meanwhile");
-		figures.merged++;
-	}
-}
-
-static void check_removal(int process, const struct event *e)
-{
-	const struct timeline *t = &timelines[e->what.name];
-	struct run *mine = NULL;
-	__u64 since;
-	int n;
-
-	n = own_runs(e, &mine);
-	if (n > 1 || (n && !mine->exit)) {
-		problem(process, e, "not one exit function ran for one removal");
-		return;
-	}
-	if (n && e->err && e->err != KILLED)
-		problem(process, e, "exit ran nevertheless");
-	switch (e->err) {
-	case 0:
-		if (!n)
-			problem(process, e, "no exit function ran");
-		break;
-	case EBUSY:
-		if (first_of_others(process, e) == NEVER)
-			problem(process, e, "nobody else was loading or unloading it");
-		break;
-	case EAGAIN:
-		if (!may_be_live(t, e->start, e->end, &since))
-			problem(process, e, "in use, and at no time was the module live");
-		break;
-	case ENOENT:
-		if (was_there(t, e->start, e->end))
-			problem(process, e, "it was there all the time");
-		break;
-	case EINTR:
-		if (!e->signalled)
-			problem(process, e, "nobody sent a signal");
-		break;
-	case KILLED:
-		break;
-	default:
-		problem(process, e, "no errno for a removal");
-	}
-}
-
-static void count(const struct event *e)
-{
-	figures.counted[e->what.op]++;
-	if (e->what.op > UNLOAD)
-		return;
-	if (e->err == KILLED)
-		figures.killed[e->what.op]++;
-	else
-		figures.errs[e->what.op][e->err & 4095]++;
-}
-
-/* All that is answered by now, then what has run by now, then one by the other. */
-static void check_events(void)
-{
-	__u64 limit[MAX_HAMMERERS], nr;
-	struct run *run;
-	int i, pass;
-
-	for (i = 0; i < nr_hammerers; i++)
-		limit[i] = __atomic_load_n(&shared->hammerer[i].events, __ATOMIC_ACQUIRE);
-	read_log();
-	for (pass = 0; pass < 2; pass++) {
-		for (i = 0; i < nr_hammerers; i++) {
-			struct hammerer *h = &shared->hammerer[i];
-
-			for (nr = h->checked; nr < limit[i]; nr++) {
-				const struct event *e = &h->ring[nr % RING];
-
-				/* Before anybody is asked when a load was over. */
-				if (!pass && e->what.op <= UNLOAD)
-					own_runs(e, &run);
-				else if (pass && e->what.op == LOAD)
-					check_load(i, e);
-				else if (pass && e->what.op == UNLOAD)
-					check_removal(i, e);
-				if (pass)
-					count(e);
-			}
-			if (pass)
-				__atomic_store_n(&h->checked, nr, __ATOMIC_RELEASE);
-		}
-	}
-}
-
-/* When nobody is left. */
-static void check_leftovers(void)
-{
-	int name;
-
-	for (name = 0; name < NR_NAMES; name++) {
-		const struct timeline *t = &timelines[name];
-		const char *what = t->image[GOOD]->name;
-		__u64 i = oldest_run(t);
-
-		for (; i < t->runs; i++) {
-			const struct run *run = &t->run[i % RUNS];
-
-			if (run->end == NEVER || !run->owned) {
-				problem(0, NULL, "%s of %s %s", run->exit ? "exit" : "init",
-					what, run->end == NEVER ? "has not ended" :
-					"ran for no request");
-				print_run(run);
-			}
-		}
-		if (is_loaded(what) != t->live) {
-			problem(0, NULL, "%s is %sin /proc/modules", what,
-				t->live ? "not " : "");
-			print_runs(name, NEVER);
-		}
-	}
 }
 
 /* The one that checks */
@@ -1318,13 +684,15 @@ static bool ask_alone(void)
 				kind->alone = err;
 			if (err == kind->alone)
 				continue;
-			printf("# hammer: %s by %s, alone, gets %s", kind->name,
-			       way_names[d.way], errno_name(err));
-			printf(" in place of %s\n", errno_name(kind->alone));
+			problem(0, NULL, "%s by %s, alone, gets errno %d in place of %d",
+				kind->name, way_names[d.way], err, kind->alone);
 			return false;
 		}
 	}
-	return true;
+	/* From here on. */
+	if (!open_log())
+		problem(0, NULL, "cannot read " LOG_FILE ": %s", strerror(errno));
+	return !problems;
 }
 
 /* NULL, or what is missing. */
@@ -1342,13 +710,12 @@ static const char *set_up(void)
 	setrlimit(RLIMIT_NOFILE, &files);
 	if (!make_pictures())
 		return "cannot make images and files of them: is /tmp full?";
-	if (!unload_names() || (unload(LOG), is_loaded(LOG)))
-		return "modules of an earlier run cannot be unloaded";
+	unload_names();
+	unload(LOG);
 	pl.module_memory = module_memory();
 	if (load(log->data, log->len, ""))
-		return LOG ".ko cannot be loaded: is it for another kernel?";
-	log_fd = open(LOG_FILE, O_RDONLY | O_CLOEXEC);
-	if (log_fd < 0)
+		return LOG ".ko cannot be loaded: is it for another kernel, or in use?";
+	if (!open_log())
 		return "no " LOG_FILE ": needs debugfs, mounted";
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -1360,7 +727,6 @@ static void clean_up(void)
 	set_deadline(&pl, GOODBYE);
 	if (!comes_true(&pl, unload_names()))
 		problem(0, NULL, "modules cannot be unloaded");
-	close(log_fd);
 	if (references(LOG))
 		problem(0, NULL, LOG " has %d references left", references(LOG));
 	if (!comes_true(&pl, (unload(LOG), !is_loaded(LOG))))
@@ -1372,6 +738,7 @@ static void clean_up(void)
 
 static int skip(const char *why)
 {
+	unload(LOG);
 	printf("ok 1 " TEST_NAME " # SKIP %s\n", why);
 	return KSFT_SKIP;
 }
@@ -1394,12 +761,8 @@ static int hammer_for(unsigned int limit)
 	if (why)
 		return skip(why);
 	t0 = now();
-	if (!ask_alone()) {
-		problems++;
-	} else {
-		read_at(&log_read, sizeof(log_read), 0);
+	if (ask_alone())
 		hammer_away(limit);
-	}
 	if (get_rid_of_all()) {
 		if (!problems) {
 			check_events();

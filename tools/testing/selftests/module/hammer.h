@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+/* Are these arguments for hammer_main()? It returns what main() shall. */
 bool hammer_wanted(char **argv);
 int hammer_main(int argc, char **argv);
 
