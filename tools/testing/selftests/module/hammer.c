@@ -48,6 +48,9 @@
 /* A process that has been as far as before for so long may have been stopped. */
 #define STALE		(250 * MSEC)
 
+/* What is in fashion changes after so many decisions. */
+#define MOOD		32
+
 #define LAST_EVENTS	8
 
 #ifndef MODULE_INIT_COMPRESSED_FILE
@@ -163,17 +166,26 @@ static bool goes(const struct kind *kind, enum way way)
 	return kind->picture != UNREADABLE;
 }
 
+static int draw_name(__u64 *state)
+{
+	/* A crowd at one of them, and some distance. */
+	static const int names[] = { OWNER, OWNER, OWNER, OWNER, USER, USER, 1, 2, 3 };
+
+	return names[draw(state, ARRAY_SIZE(names))];
+}
+
 /* A pure function: who is killed in the middle of it has missed nothing. */
 static struct decision decide(int process, __u64 nr)
 {
-	__u64 state = mix(seed + mix(process + mix(nr)));
 	static const unsigned int delays[] = { 0, 0, 100, 300, 1000, 3000, 10000, 30000 };
-	/* A crowd at one of them, and some distance. */
-	static const int names[] = { OWNER, OWNER, OWNER, OWNER, USER, USER, 1, 2, 3 };
+	__u64 state = mix(seed + mix(process + mix(nr)));
+	__u64 mood = mix(seed + mix(nr / MOOD));
 	struct decision d = { .op = draw_op(&state) };
+	int name = draw_name(&mood), kind = draw_kind(&mood);
 
-	d.name = names[draw(&state, ARRAY_SIZE(names))];
-	d.kind = draw_kind(&state);
+	/* Often what all ask for, at about the same time. */
+	d.name = draw(&state, 2) ? draw_name(&state) : name;
+	d.kind = draw(&state, 2) ? draw_kind(&state) : kind;
 	do
 		d.way = draw(&state, NR_WAYS);
 	while (!goes(&kinds[d.kind], d.way));
