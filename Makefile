@@ -17,7 +17,7 @@ MAKEOVERRIDES =
 
 TARGETS := boot check bench tree kernel series refresh clean
 
-.PHONY: help distclean $(TARGETS)
+.PHONY: help distclean model $(TARGETS)
 .NOTPARALLEL:
 
 ## help       this text (the default)
@@ -28,6 +28,7 @@ help:
 ## boot       boot the kernel in QEMU: udev coldplug, the kselftest, a summary
 ## check      all tests; the last line is "N passed, N failed"
 ## bench      vanilla against patched: a table, bench.json and plots in build/bench/BASE
+## model      spin checks a model of the protocol; the last line is "N passed, N failed"
 ## tree       build/BASE/linux: a git tree, tag "base", one commit per patch
 ## kernel     build/BASE/VARIANT: a built kernel, fit for "make M="
 ## series     build/BASE/series/*.patch: what git am and git send-email take; V=2: [PATCH v2]
@@ -36,6 +37,9 @@ help:
 ## distclean  remove build/ altogether
 $(TARGETS):
 	@lab/$@
+
+model:
+	@lab/model/run
 
 distclean:
 	@lab/clean all
