@@ -57,8 +57,7 @@ typedef record {
 	bool named;
 	bool is_live;
 	bool peeked;
-	bool live;		/* the completions */
-	bool done;
+	bool ended;
 	byte outcome;
 	byte err;
 	byte from;		/* whose failure err was first of all */
@@ -142,8 +141,7 @@ inline shared_load_put(r)
 			rec[r].named = false;
 			rec[r].is_live = false;
 			rec[r].peeked = false;
-			rec[r].live = false;
-			rec[r].done = false;
+			rec[r].ended = false;
 			rec[r].outcome = OWN;
 			rec[r].err = OK;
 			rec[r].from = 0;
@@ -194,6 +192,7 @@ inline shared_load_find(load, found)
 /* Called with module_mutex held. */
 inline set_name(load)
 {
+	assert(load >= LOADERS || !WITH_FILE(load) || rec[load].listed /* one for a file */);
 	LOADS_LOCK
 		rec[load].named = true;
 		rec[load].listed = true
@@ -207,8 +206,8 @@ inline shared_load_live(load)
 		rec[load].named = false;
 		rec[load].is_live = true
 	LOADS_UNLOCK;
-	rec[load].outcome = LIVE;
-	rec[load].live = true
+	rec[load].outcome = LIVE
+	/* wake_up_all(): who waits for a symbol looks again */
 }
 
 /* merge(): err is what its caller returns. */
@@ -269,13 +268,13 @@ inline interrupt(load)
 }
 
 #ifdef BREAK_WAKE_ONCE
-/* As if a completion did not stay done: it wakes who sleeps at that moment. */
+/* As if nobody looked at "ended" before it sleeps. */
 #define SLEEP_ON(r, me)	d_step { USE(r); rec[r].sleepers = rec[r].sleepers | (1 << me) };
 #define WOKEN(r, me)	((rec[r].sleepers & (1 << me)) == 0)
 #define WAKE(r)		rec[r].sleepers = 0;
 #else
 #define SLEEP_ON(r, me)
-#define WOKEN(r, me)	rec[r].done
+#define WOKEN(r, me)	rec[r].ended
 #define WAKE(r)
 #endif
 
@@ -516,7 +515,7 @@ inline shared_load_end(load)
 #endif
 #ifdef BREAK_EARLY_DONE
 	write_outcome(load);
-	rec[load].done = true;
+	rec[load].ended = true;
 #endif
 	STEP {
 		check(load);
@@ -530,14 +529,15 @@ inline shared_load_end(load)
 				:: rec[load].named && rec[load].listed -> leaders--
 				:: else
 				fi;
-				rec[load].listed = false
+				rec[load].listed = false;
+				rec[load].ended = true
 			}
 		LOADS_UNLOCK
 	};
 	STEP {
-		rec[load].live = true;
+		/* wake_up_all(): those who sleep see that it has ended. */
+		USE(load);
 		WAKE(load)
-		rec[load].done = true;
 #ifdef BREAK_LATE_OUTCOME
 	};
 	STEP {
@@ -720,7 +720,7 @@ proctype needs_symbol()
 		get(running);
 #endif
 		STEP {
-			rec[running].live;
+			rec[running].is_live || rec[running].ended;
 			shared_load_put(running);
 			running = NONE
 		}

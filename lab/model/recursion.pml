@@ -15,7 +15,6 @@
  *	-DFORKS		an init function requests any set of modules at the same time
  *	-DKILLS=n	so many times, a task that waits for its helper is killed
  *	-DACYCLIC	modules ask for modules of a higher number only: nobody is refused
- *	-DSTRICT	who is refused runs on behalf of a load
  *	-DBREAK_...	a mistake, for spin to find
  */
 
@@ -46,12 +45,13 @@ typedef record {
 	bool listed;		/* on running_loads */
 	bool named;
 	bool is_live;
-	bool live;		/* the completions */
-	bool done;
+	bool ended;
+	bool refused;
 	bool by_file;
 	byte module;
 	byte serves;		/* the load whose init, or exit, waits for this request */
 	byte waits_for;		/* the record that this request sleeps on */
+	byte before;		/* in a walk */
 	byte helpers;		/* how many requests this one's init waits for */
 };
 record rec[RECORDS];
@@ -82,8 +82,9 @@ inline put(r)
 		:: rec[r].refs == 0 ->
 			rec[r].named = false;
 			rec[r].is_live = false;
-			rec[r].live = false;
-			rec[r].done = false;
+			rec[r].ended = false;
+			rec[r].refused = false;
+			rec[r].before = 0;
 			rec[r].by_file = false;
 			rec[r].module = 0;
 			rec[r].serves = 0;
@@ -116,144 +117,155 @@ inline new_request(r, m, load)
 #endif
 }
 
-/*
- * The walk, loads_lock held: what has to end before what request "me" is about to
- * wait for can end? A request that sleeps keeps up its own load, and each load
- * that it serves, from the nearest to the farthest: that one's init waits for a
- * helper which is not asleep, but at work, and waits in its init. If anything that
- * "me" keeps up is among them, nobody would ever wake it.
- */
-inline walk(me, r)
+#define IN(r)	(behind & (1 << (r)))
+
+/* Unless it is there, or waits for nothing any more. */
+inline walk_to(next, from)
 {
-	d_step {
-		behind = 1 << r;
-		more = true;
+	if
+	:: !rec[next].ended && !rec[next].is_live && !IN(next) ->
+		rec[next].before = from;
+		behind = behind | (1 << next);
+		more = true
+	:: else
+	fi
+}
+
+#ifdef BREAK_NO_OWN_WAIT
+#define FOLLOW(i)	(rec[i].serves != NONE)
+#else
+#define FOLLOW(i)	true
+#endif
+#ifdef BREAK_ONLY_SLEEPERS
+#define COUNTS(j)	(rec[j].waits_for != NONE)
+#else
+#define COUNTS(j)	true
+#endif
+
+/* Whether request "me" has closed a circle, in "hit". */
+inline closes_circle(me)
+{
+	behind = 0;
+	USE(rec[me].waits_for);
+	walk_to(rec[me].waits_for, me);
+	do
+	:: more && !IN(me) ->
+		more = false;
+		i = 0;
 		do
-		:: more ->
-			more = false;
-			i = 0;
+		:: i < RECORDS && IN(i) ->
+			if
+			:: rec[i].waits_for != NONE && !rec[i].refused && FOLLOW(i) ->
+				USE(rec[i].waits_for);
+				walk_to(rec[i].waits_for, i)
+			:: else
+			fi;
+			j = 0;
 			do
-			:: i < RECORDS ->
+			:: j < RECORDS ->
 				if
-				:: rec[i].refs > 0 && rec[i].waits_for != NONE ->
-					USE(rec[i].waits_for);
-					keeps_up(i, behind);
-					if
-					:: hit && !(behind & (1 << rec[i].waits_for)) ->
-						behind = behind | (1 << rec[i].waits_for);
-						more = true
-					:: else
-					fi
+				:: rec[j].refs > 0 && rec[j].serves == i && COUNTS(j) ->
+					walk_to(j, i)
 				:: else
 				fi;
-				i++
+				j++
 			:: else -> break
-			od
+			od;
+			i++
+		:: i < RECORDS && !IN(i) -> i++
+		:: else -> break
+		od
+	:: else -> break
+	od;
+	hit = (IN(me) != 0);
+	more = false;
+	behind = 0
+}
+
+/* In "victim". */
+inline choose_victim(me)
+{
+	victim = NONE;
+	i = me;
+	do
+	:: true ->
+		if
+		:: victim == NONE && rec[i].waits_for != NONE &&
+		   rec[i].serves == rec[i].before ->
+			victim = i
+		:: else
+		fi;
+		i = rec[i].before;
+		if
+		:: i == me -> break
+		:: else
+		fi
+	od;
+	/* There is one who serves a load of the circle: no outsider is refused. */
+	assert(victim != NONE)
+}
+
+/* shared_load_starts_to_wait(), loads_lock held; but for its message */
+inline starts_to_wait(me, r)
+{
+	d_step {
+		rec[me].refused = false;
+		rec[me].waits_for = r;
+#ifndef BREAK_NO_WALK
+		hit = true;
+		do
+		:: hit && !rec[me].refused ->
+			closes_circle(me);
+			if
+			:: hit ->
+#ifdef ACYCLIC
+				assert(false /* refused, but there is no circle */);
+#endif
+				choose_victim(me);
+				rec[victim].refused = true
+#ifdef BREAK_ONE_VICTIM
+				; hit = false
+#endif
+			:: else
+			fi
 		:: else -> break
 		od;
-		is_target(me, behind);
-		behind = 0;
+#endif
+		hit = false;
+		victim = 0;
 		i = 0;
-		s = 0
+		j = 0
 	}
 }
 
-/* Does i keep up a load of the set? */
-inline keeps_up(r, set)
-{
-	hit = false;
-#ifdef BREAK_NO_OWN_WAIT
-	s = rec[r].serves;
+#ifdef BREAK_SLEEP_ON
+#define REFUSED(me)	false
 #else
-	s = r;
-#endif
-	do
-	:: s != NONE ->
-		USE(s);
-		if
-		:: set & (1 << s) -> hit = true
-		:: else
-		fi;
-#ifdef BREAK_NEAREST_HELPER
-		if
-		:: s != r -> break
-		:: else
-		fi;
-#endif
-		s = rec[s].serves
-	:: else -> break
-	od
-}
-
-inline is_target(me, set)
-{
-	hit = false;
-#ifdef BREAK_NOT_ITSELF
-	s = rec[me].serves;
-#else
-	s = me;
-#endif
-	do
-	:: s != NONE ->
-		USE(s);
-		if
-		:: set & (1 << s) -> hit = true
-		:: else
-		fi;
-#ifdef BREAK_NEAREST_LOAD
-		if
-		:: s != me -> break
-		:: else
-		fi;
-#endif
-		s = rec[s].serves
-	:: else -> break
-	od
-}
-
-/* STRICT does not hold, but for modules asked for by name alone: see README.md. */
-#ifdef STRICT
-#define REFUSAL	assert(rec[me].serves != NONE)
-#elif defined(ACYCLIC)
-#define REFUSAL	assert(false /* refused, but there is no circle */)
-#else
-#define REFUSAL	skip
+#define REFUSED(me)	rec[me].refused
 #endif
 
 /*
- * Request "me" has found "r" under loads_lock, and still holds it: err, or it is
- * to sleep on "r", to which it has a reference.
+ * sleep_on(): "r" has been found with a reference, which is put here. Others may
+ * do anything between that and the walk.
  */
-inline about_to_wait(me, r)
-{
-#ifndef BREAK_NO_WALK
-	walk(me, r);
-#endif
-	if
-	:: hit ->
-		REFUSAL;
-		err = EDEADLK
-	:: else ->
-		rec[r].refs++;
-#ifndef BREAK_WALK_FIRST
-		rec[me].waits_for = r;
-#endif
-		err = OK
-	fi;
-	hit = false
-}
-
-/* Sleeps on the completion of "r", and puts the reference. */
-inline wait_for(me, r, completion)
+inline wait_for(me, r, condition)
 {
 #ifdef BREAK_WALK_FIRST
-	rec[me].waits_for = r;
-#endif
-	completion;
 	atomic {
+		starts_to_wait(me, r);
+		rec[me].waits_for = NONE
+	};
+	rec[me].waits_for = r;
+#else
+	starts_to_wait(me, r);
+#endif
+	condition || REFUSED(me);
+	atomic {
+		/* shared_load_stops_waiting() */
 		USE(r);
+		err = (rec[me].refused -> EDEADLK : OK);
 #ifndef BREAK_LATE_CLEAR
-		rec[me].waits_for = NONE;	/* under loads_lock */
+		rec[me].waits_for = NONE;
 #endif
 		put(r)
 	}
@@ -279,8 +291,9 @@ inline find(cond, found)
 inline outcome()
 {
 	if
-	:: err = OK
-	:: err = FAILED
+	:: err == OK -> err = FAILED
+	:: err == OK
+	:: else
 	fi
 }
 
@@ -319,7 +332,6 @@ inline ask_for_modules()
 		kills > 0 && rec[me].helpers > 0;
 		kills--;
 		rec[me].helpers = 0;
-#ifndef BREAK_STALE_SERVES
 		/* Nothing waits for those requests any more. */
 		other = 0;
 		do
@@ -333,7 +345,6 @@ inline ask_for_modules()
 		:: else -> break
 		od;
 		other = 0;
-#endif
 		err = FAILED
 	   }
 #endif
@@ -344,7 +355,7 @@ proctype request(byte me; bool removal)
 {
 	byte m, r = NONE, err = OK, other = 0, child = 0;
 	/* of the walk */
-	byte i = 0, s = 0;
+	byte i = 0, j = 0, victim = 0;
 	int behind = 0;
 	bool more = false, hit = false;
 
@@ -391,14 +402,14 @@ proctype request(byte me; bool removal)
 			:: r != NONE && rec[r].is_live ->
 				err = FAILED;
 				goto ended
-			:: else -> about_to_wait(me, r)
+			:: else -> rec[r].refs++
 			fi;
 			if
 			:: err != OK -> goto ended
 			:: else
 			fi
 		   };
-		   wait_for(me, r, rec[r].done);
+		   wait_for(me, r, rec[r].ended);
 		   outcome();
 		   if
 		   :: err != OK -> goto ended
@@ -422,14 +433,14 @@ proctype request(byte me; bool removal)
 			rec[me].listed = true;
 			rec[me].named = true;
 			break
-		:: else -> about_to_wait(me, r)
+		:: else -> rec[r].refs++
 		fi;
 		if
 		:: err != OK -> goto ended
 		:: else
 		fi
 	   };
-	   wait_for(me, r, rec[r].done);
+	   wait_for(me, r, rec[r].ended);
 	   outcome();
 	   if
 	   :: err != OK -> goto ended
@@ -449,7 +460,7 @@ proctype request(byte me; bool removal)
 				assert(r < RECORDS /* somebody loads it */)
 			:: else -> break
 			od;
-			about_to_wait(me, r)
+			rec[r].refs++
 		:: else -> break
 		fi;
 		if
@@ -457,7 +468,11 @@ proctype request(byte me; bool removal)
 		:: else
 		fi
 	   };
-	   wait_for(me, r, rec[r].live)
+	   wait_for(me, r, rec[r].is_live || rec[r].ended);
+	   if
+	   :: err != OK -> goto ended
+	   :: else
+	   fi
 	od;
 #endif
 	state[m] = COMING;
@@ -469,17 +484,17 @@ claimed:
 		atomic {
 			state[m] = LIVE;
 			rec[me].named = false;
-			rec[me].is_live = true;
-			rec[me].live = true
+			rec[me].is_live = true
 		}
 	:: true -> state[m] = GONE
 	fi;
 ended:
 	/* shared_load_end(), and the helper ends as well */
-	rec[me].listed = false;
 	atomic {
-		rec[me].live = true;
-		rec[me].done = true;
+		rec[me].listed = false;
+		rec[me].ended = true
+	};
+	atomic {
 		if
 		:: rec[me].serves != NONE -> rec[rec[me].serves].helpers--
 		:: else
