@@ -239,7 +239,7 @@ static void print_circle(char *buf, int size, const struct shared_load_info *vic
  * @symbol: the symbol of it that the request needs, or %NULL if that is not why;
  *	to stay there as long
  *
- * If that closes a circle, somebody in it is refused: see shared_load_is_refused().
+ * If that closes a circle, somebody in it is refused: see shared_load_stops_waiting().
  *
  * Context: Process context.
  */
