@@ -222,21 +222,36 @@ unsigned long available_memory(void)
 	return kib * 1024;
 }
 
-/* Bytes laid out in vain since boot, -1 when the kernel does not count them. */
-long long bytes_in_vain(void)
+/* A line of MODULE_STATS, -1 when the kernel does not have it. */
+long long read_stat(const char *name)
 {
-	long long bytes = -1;
+	long long value = -1;
 	char line[128];
 	FILE *f;
 
 	f = fopen(STATS, "re");
 	if (!f)
 		return -1;
-	while (fgets(line, sizeof(line), f))
-		if (sscanf(line, " Failed kmod bytes %lld", &bytes) == 1)
+	while (fgets(line, sizeof(line), f)) {
+		char *tab = strchr(line, '\t');
+		char *start = line + strspn(line, " ");
+
+		if (!tab)
+			continue;
+		*tab = '\0';
+		if (!strcmp(start, name)) {
+			value = atoll(tab + 1);
 			break;
+		}
+	}
 	fclose(f);
-	return bytes;
+	return value;
+}
+
+/* Bytes laid out in vain since boot, -1 when the kernel does not count them. */
+long long bytes_in_vain(void)
+{
+	return read_stat("Failed kmod bytes");
 }
 
 void find_modules(struct pl *pl)
@@ -496,6 +511,62 @@ bool spoil_last_symbol(struct image *image)
 }
 
 /* Processes */
+
+/* The kernel's log */
+
+bool follow_log(struct kernel_log *log)
+{
+	log->len = 0;
+	log->text[0] = '\0';
+	log->fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	return log->fd >= 0 && lseek(log->fd, 0, SEEK_END) >= 0;
+}
+
+/* A record is "priority,number,time,flags;message" and lines about it. */
+static void read_log(struct kernel_log *log)
+{
+	char record[8192], *message;
+	ssize_t len;
+
+	/* EPIPE: older records have been overwritten, there are more. */
+	while ((len = read(log->fd, record, sizeof(record) - 1)) > 0 ||
+	       (len < 0 && errno == EPIPE)) {
+		record[len < 0 ? 0 : len] = '\0';
+		message = strchr(record, ';');
+		if (!message)
+			continue;
+		message[strcspn(message, "\n")] = '\0';
+		log->len += snprintf(log->text + log->len,
+				     sizeof(log->text) - log->len, "%s\n",
+				     message + 1);
+		if (log->len >= sizeof(log->text))
+			log->len = sizeof(log->text) - 1;
+	}
+}
+
+/* The line number @nth, from 0, of those which have @text in them, or NULL. */
+const char *find_line(struct kernel_log *log, const char *text, int nth)
+{
+	static char line[2048];
+	const char *start, *end;
+
+	read_log(log);
+	for (start = log->text; (end = strchr(start, '\n')); start = end + 1) {
+		snprintf(line, sizeof(line), "%.*s", (int)(end - start), start);
+		if (strstr(line, text) && !nth--)
+			return line;
+	}
+	return NULL;
+}
+
+int count_lines(struct kernel_log *log, const char *text)
+{
+	int n = 0;
+
+	while (find_line(log, text, n))
+		n++;
+	return n;
+}
 
 /* Both from /proc: is this process in system call @nr, and asleep in it? */
 bool in_syscall(pid_t pid, long nr)

@@ -78,6 +78,13 @@ struct gate {
 	int inside;
 };
 
+/* What the kernel has logged since follow_log(), a line for each message. */
+struct kernel_log {
+	int fd;
+	size_t len;
+	char text[256 * 1024];
+};
+
 /* Has @cond come true before the deadline? */
 #define comes_true(pl, cond) ({						\
 	bool _true;							\
@@ -104,6 +111,7 @@ int references(const char *name);
 unsigned long module_memory(void);
 unsigned long available_memory(void);
 long long bytes_in_vain(void);
+long long read_stat(const char *name);
 void find_modules(struct pl *pl);
 int open_module(const struct pl *pl, const char *name);
 int open_copy(const struct image *image);
@@ -121,6 +129,9 @@ struct image *make_unreadable(struct pl *pl, const char *name);
 bool spoil_vermagic(struct image *image);
 struct image *make_bad_vermagic(struct pl *pl, const char *name);
 bool spoil_last_symbol(struct image *image);
+bool follow_log(struct kernel_log *log);
+int count_lines(struct kernel_log *log, const char *text);
+const char *find_line(struct kernel_log *log, const char *text, int nth);
 bool in_syscall(pid_t pid, long nr);
 char task_state(pid_t pid);
 const char *errno_name(int err);

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * A module whose init function goes through a gate of pl_ctl and then returns
- * what it was told to; its exit function may have a gate as well. Every file
+ * what it was told to; its exit function may have a gate as well. In between
+ * they ask for modules, or break the kernel, if they are told to. Every file
  * that includes this is such a module.
  */
+#include <linux/compiler.h>
 #include <linux/init.h>
+#include <linux/kmod.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 
@@ -30,14 +33,48 @@ static int tag;
 module_param(tag, int, 0444);
 MODULE_PARM_DESC(tag, "no meaning: makes the parameters of requests differ");
 
+static char *ask = "";
+module_param(ask, charp, 0444);
+MODULE_PARM_DESC(ask, "what init asks for, with request_module()");
+
+static bool nowait;
+module_param(nowait, bool, 0444);
+MODULE_PARM_DESC(nowait, "it asks with request_module_nowait()");
+
+static unsigned int then_gate = PL_NR_GATES;
+module_param(then_gate, uint, 0444);
+MODULE_PARM_DESC(then_gate, "the gate to go through after that, if there is one");
+
+static bool oops;
+module_param(oops, bool, 0444);
+MODULE_PARM_DESC(oops, "init writes to where nothing is");
+
+static char *exit_ask = "";
+module_param(exit_ask, charp, 0444);
+MODULE_PARM_DESC(exit_ask, "what the exit function asks for, after its gate");
+
 static int __init pl_gated_init(void)
 {
-	return pl_gate_enter(gate, killable) ?: ret;
+	int err = pl_gate_enter(gate, killable);
+
+	if (err)
+		return err;
+	/* Whoever is asked tells the test what came of it. */
+	if (*ask && nowait)
+		request_module_nowait("%s", ask);
+	else if (*ask)
+		request_module("%s", ask);
+	if (oops)
+		WRITE_ONCE(*(int *)NULL, 0);
+	pl_gate_enter(then_gate, killable);
+	return ret;
 }
 
 static void __exit pl_gated_exit(void)
 {
 	pl_gate_enter(exit_gate, false);
+	if (*exit_ask)
+		request_module("%s", exit_ask);
 }
 
 module_init(pl_gated_init);

@@ -1,0 +1,1010 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What becomes of a module that asks for itself?
+ *
+ * A module's init function may call request_module() and wait for the helper
+ * that loads the other module. If that comes back to the module which asked, the
+ * helper waits for a load that waits for the helper. Here pl_modprobe is the
+ * helper: it does what a test has planned for the name that it is asked for, and
+ * tells the test what came of it.
+ *
+ * A request that would wait for itself gets EDEADLK at once. Ten seconds are many
+ * times what that takes; a kernel that lets it wait shows nothing else after
+ * ten minutes.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../kselftest_harness.h"
+#include "pl_request.h"
+
+/* Seconds. */
+#define ANSWER_LIMIT	10
+
+#define MODPROBE_PATH	"/proc/sys/kernel/modprobe"
+#define REFUSED		": refused"
+
+/* The requests of a storm, of which some may ask for a removal. */
+#define STORM		64
+#define REMOVALS	8
+
+static char modprobe_path[PATH_MAX];
+
+/* A test that was killed has had no teardown. */
+static __attribute__((constructor)) void note_modprobe_path(void)
+{
+	if (!read_file(MODPROBE_PATH, modprobe_path, sizeof(modprobe_path)))
+		modprobe_path[0] = '\0';
+}
+
+static void restore_modprobe_path(void)
+{
+	if (modprobe_path[0])
+		write_file(MODPROBE_PATH, modprobe_path);
+}
+
+static pid_t first_process;
+
+static __attribute__((constructor)) void note_first_process(void)
+{
+	first_process = getpid();
+}
+
+static __attribute__((destructor)) void leave_modprobe_path(void)
+{
+	if (getpid() == first_process)
+		restore_modprobe_path();
+}
+
+/* The state of one test. */
+struct rec {
+	struct pl pl;
+	enum way way;		/* how this program asks */
+	const char *helps;	/* how the helper does */
+	char dir[64];		/* the helper's */
+	struct kernel_log log;
+	long long refused;	/* "Recursions refused" before */
+};
+
+/* The helper */
+
+static void path_in(const struct rec *rec, const char *file, char *path,
+		    size_t size)
+{
+	snprintf(path, size, "%s/%s", rec->dir, file);
+}
+
+/* What to do for @name: see pl_modprobe.c. */
+static void plan(struct __test_metadata *_metadata, const struct rec *rec,
+		 const char *name, const char *module, const char *how,
+		 const char *params)
+{
+	char path[128];
+	FILE *f;
+
+	path_in(rec, "plan", path, sizeof(path));
+	f = fopen(path, "ae");
+	ASSERT_NE(NULL, f);
+	fprintf(f, "%s %s/%s.ko %s %s %s\n", name, rec->pl.dir, module,
+		rec->helps, how, params);
+	ASSERT_EQ(0, fclose(f));
+}
+
+static void forget(const struct rec *rec)
+{
+	char path[128];
+
+	path_in(rec, "plan", path, sizeof(path));
+	unlink(path);
+	path_in(rec, "log", path, sizeof(path));
+	unlink(path);
+}
+
+/*
+ * What the helpers have told: how many answers there were to requests for @name,
+ * or for any if that is NULL, and how many of these were @err, or any if that
+ * is negative. The pid of the last of them goes to *@pid.
+ */
+static int count_told(const struct rec *rec, const char *name, int err,
+		      pid_t *pid)
+{
+	char path[128], line[256], told_name[64];
+	int told_pid, told_err, n = 0;
+	FILE *f;
+
+	path_in(rec, "log", path, sizeof(path));
+	f = fopen(path, "re");
+	if (!f)
+		return 0;
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "got %d %63s %d", &told_pid, told_name,
+			   &told_err) != 3)
+			continue;
+		if ((name && strcmp(name, told_name)) ||
+		    (err >= 0 && err != told_err))
+			continue;
+		if (pid)
+			*pid = told_pid;
+		n++;
+	}
+	fclose(f);
+	return n;
+}
+
+/* Somebody who has been asked for @name, or for any, and has not answered, or 0. */
+static pid_t find_asking(const struct rec *rec, const char *name)
+{
+	char path[128], line[256], told_name[64], got[32];
+	static char text[65536];
+	char *pos;
+	int pid;
+
+	path_in(rec, "log", path, sizeof(path));
+	if (!read_file(path, text, sizeof(text)))
+		return 0;
+	for (pos = text; *pos; pos += strcspn(pos, "\n"), pos += *pos == '\n') {
+		snprintf(line, sizeof(line), "%.*s", (int)strcspn(pos, "\n"), pos);
+		if (sscanf(line, "asks %d %63s", &pid, told_name) != 2 ||
+		    (name && strcmp(name, told_name)))
+			continue;
+		snprintf(got, sizeof(got), "got %d ", pid);
+		if (!strstr(text, got) && !strchr("?XZ", task_state(pid)))
+			return pid;
+	}
+	return 0;
+}
+
+/* Is the helper that was asked for @name asleep in its system call? */
+static bool helper_sleeps(const struct rec *rec, const char *name)
+{
+	long nr = rec->way == INIT_MODULE ? __NR_init_module : __NR_finit_module;
+	pid_t pid = find_asking(rec, name);
+
+	return pid && in_syscall(pid, nr) && task_state(pid) == 'S' &&
+	       in_syscall(pid, nr);
+}
+
+/* Is none left? */
+static bool kill_helpers(const struct rec *rec)
+{
+	pid_t pid = find_asking(rec, NULL);
+
+	if (pid)
+		kill(pid, SIGKILL);
+	return !pid;
+}
+
+/* Setup and teardown */
+
+static void setup_helper(struct __test_metadata *_metadata, struct rec *rec)
+{
+	char self[PATH_MAX - 16], path[128];
+	ssize_t len;
+
+	restore_modprobe_path();
+	setup(_metadata, &rec->pl);
+	if (rec->pl.cannot)
+		return;
+	if (!modprobe_path[0]) {
+		rec->pl.cannot = "no " MODPROBE_PATH ": needs a /proc with sysctls";
+		return;
+	}
+	if (!follow_log(&rec->log)) {
+		rec->pl.cannot = "no /dev/kmsg to read the kernel's log from";
+		return;
+	}
+
+	rec->refused = read_stat("Recursions refused");
+	len = readlink("/proc/self/exe", self, sizeof(self) - 16);
+	ASSERT_LT(0, len);
+	self[len] = '\0';
+	snprintf(strrchr(self, '/'), 16, "/pl_modprobe");
+	if (access(self, X_OK)) {
+		rec->pl.cannot = "no pl_modprobe beside this program: build it";
+		return;
+	}
+	snprintf(rec->dir, sizeof(rec->dir), "/tmp/recursive_load.XXXXXX");
+	ASSERT_NE(NULL, mkdtemp(rec->dir));
+	path_in(rec, "modprobe", path, sizeof(path));
+	ASSERT_EQ(0, symlink(self, path));
+	ASSERT_TRUE(write_file(MODPROBE_PATH, path));
+}
+
+static void teardown_helper(struct __test_metadata *_metadata, struct rec *rec)
+{
+	char path[128];
+
+	restore_modprobe_path();
+	if (rec->dir[0]) {
+		set_deadline(&rec->pl, TEARDOWN_LIMIT);
+		EXPECT_TRUE(comes_true(&rec->pl, kill_helpers(rec)));
+	}
+	teardown(_metadata, &rec->pl);
+	if (rec->dir[0]) {
+		/* One more may have been on its way. */
+		EXPECT_TRUE(comes_true(&rec->pl, kill_helpers(rec)));
+		forget(rec);
+		path_in(rec, "modprobe", path, sizeof(path));
+		unlink(path);
+		rmdir(rec->dir);
+	}
+}
+
+/* Answers */
+
+static double seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec + now.tv_nsec / 1e9;
+}
+
+/*
+ * From now on, the groups in @a and @b (or NULL) get all their answers in time,
+ * and so do @n requests of helpers.
+ */
+static void assert_end(struct __test_metadata *_metadata, struct rec *rec,
+		       const struct group *a, const struct group *b, int n)
+{
+	double start = seconds();
+	struct pl *pl = &rec->pl;
+
+	set_deadline(pl, ANSWER_LIMIT);
+	ASSERT_TRUE(comes_true(pl, all_answered(a) && (!b || all_answered(b)) &&
+			       count_told(rec, NULL, -1, NULL) >= n)) {
+		TH_LOG("still waiting after %d s: %s", ANSWER_LIMIT, answers(a));
+		if (b)
+			TH_LOG("and: %s", answers(b));
+		TH_LOG("%d of %d requests of helpers have an answer",
+		       count_told(rec, NULL, -1, NULL), n);
+	}
+	fprintf(TH_LOG_STREAM, "# all answered after %.2f s\n",
+		seconds() - start);
+	set_deadline(pl, TEST_LIMIT);
+	EXPECT_EQ(n, count_told(rec, NULL, -1, NULL));
+}
+
+static void expect_told(struct __test_metadata *_metadata,
+			const struct rec *rec, const char *name, int n, int err)
+{
+	EXPECT_EQ(n, count_told(rec, name, err, NULL))
+		TH_LOG("requests of helpers for %s that got %s", name ?: "anything",
+		       errno_name(err));
+}
+
+/* A request in a circle: its module, or NULL if it has none of its own, and task. */
+struct link {
+	const char *module;
+	const char *comm;
+	pid_t pid;
+};
+
+#define HELPER(pid)		{ NULL, "modprobe", pid }
+#define HELPER_OF(module, pid)	{ module, "modprobe", pid }
+#define LOAD(module, group)	{ module, "recursive_load", (group).req[0].pid }
+#define END			{ NULL, NULL, 0 }
+
+/* One line in the log tells of one refusal, and this is it. */
+static void expect_refusal(struct __test_metadata *_metadata, struct rec *rec,
+			   const struct link *link)
+{
+	static const char * const words[] = {
+		"module: ", " is not to wait for ", ", which waits for ",
+	};
+	char line[1024];
+	size_t len = 0;
+	int i;
+
+	for (i = 0; link[i].comm; i++)
+		len += snprintf(line + len, sizeof(line) - len, "%s%s%s%s[%d]",
+				words[i < 2 ? i : 2], link[i].module ?: "",
+				link[i].module ? " of " : "", link[i].comm,
+				link[i].pid);
+	snprintf(line + len, sizeof(line) - len, REFUSED);
+
+	/* The line is printed after the request was woken. */
+	comes_true(&rec->pl, count_lines(&rec->log, REFUSED));
+	EXPECT_EQ(1, count_lines(&rec->log, REFUSED));
+	EXPECT_STREQ(line, find_line(&rec->log, REFUSED, 0) ?: "no line");
+	if (read_stat("Mods ever loaded") >= 0)
+		EXPECT_EQ(rec->refused + 1, read_stat("Recursions refused"));
+}
+
+static void expect_no_refusal(struct __test_metadata *_metadata,
+			      struct rec *rec)
+{
+	expect_told(_metadata, rec, NULL, 0, EDEADLK);
+	EXPECT_EQ(NULL, find_line(&rec->log, REFUSED, 0))
+		TH_LOG("%s", find_line(&rec->log, REFUSED, 0));
+}
+
+FIXTURE(recursion) {
+	struct rec rec;
+};
+
+FIXTURE_VARIANT(recursion) {
+	enum way way;
+	const char *helps;
+};
+
+FIXTURE_VARIANT_ADD(recursion, init_module) {
+	.way = INIT_MODULE, .helps = "init_module",
+};
+
+FIXTURE_VARIANT_ADD(recursion, one_file) {
+	.way = ONE_FILE, .helps = "finit_module",
+};
+
+FIXTURE_SETUP(recursion)
+{
+	self->rec.way = variant->way;
+	self->rec.helps = variant->helps;
+	setup_helper(_metadata, &self->rec);
+}
+
+FIXTURE_TEARDOWN(recursion)
+{
+	teardown_helper(_metadata, &self->rec);
+}
+
+/* pl_gate asks for @name, which a helper finds to be pl_gate again. */
+static void ask_for_itself(struct __test_metadata *_metadata, struct rec *rec,
+			   const char *name, const char *how)
+{
+	struct pl *pl = &rec->pl;
+	struct group g;
+	char params[64];
+	pid_t pid = 0;
+
+	plan(_metadata, rec, name, "pl_gate", how, "");
+	snprintf(params, sizeof(params), "ask=%s", name);
+	g = gather(_metadata, pl, 1, "pl_gate", rec->way, params);
+	release(_metadata, &g);
+	assert_end(_metadata, rec, &g, NULL, 1);
+
+	expect_all(_metadata, &g, 0);
+	EXPECT_EQ(1, count_live(&g));
+	EXPECT_EQ(1, count_told(rec, name, EDEADLK, &pid));
+	expect_refusal(_metadata, rec, (struct link[]){
+		HELPER(pid),
+		LOAD("pl_gate", g),
+		HELPER(pid),
+		END,
+	});
+}
+
+TEST_F_TIMEOUT(recursion, init_asks_for_its_own_module, HARNESS_LIMIT)
+{
+	struct rec *rec = &self->rec;
+
+	if (rec->pl.cannot)
+		SKIP(return, "%s", rec->pl.cannot);
+	ask_for_itself(_metadata, rec, "pl_gate", "self");
+}
+
+TEST_F_TIMEOUT(recursion, init_asks_for_its_own_module_by_alias, HARNESS_LIMIT)
+{
+	struct rec *rec = &self->rec;
+
+	if (rec->pl.cannot)
+		SKIP(return, "%s", rec->pl.cannot);
+	ask_for_itself(_metadata, rec, "pl-alias-of-gate", "self");
+}
+
+/* As an install line of modprobe.d may have it. */
+TEST_F_TIMEOUT(recursion, child_of_the_helper_loads, HARNESS_LIMIT)
+{
+	struct rec *rec = &self->rec;
+
+	if (rec->pl.cannot)
+		SKIP(return, "%s", rec->pl.cannot);
+	ask_for_itself(_metadata, rec, "pl_gate", "child");
+}
+
+TEST_F_TIMEOUT(recursion, shell_of_the_helper_loads, HARNESS_LIMIT)
+{
+	struct rec *rec = &self->rec;
+
+	if (rec->pl.cannot)
+		SKIP(return, "%s", rec->pl.cannot);
+	if (access("/bin/sh", X_OK))
+		SKIP(return, "no /bin/sh");
+	ask_for_itself(_metadata, rec, "pl_gate", "shell");
+}
+
+TEST_F_TIMEOUT(recursion, init_asks_for_what_asks_for_it, HARNESS_LIMIT)
+{
+	struct rec *rec = &self->rec;
+	pid_t first = 0, second = 0;
+	struct group g;
+
+	if (rec->pl.cannot)
+		SKIP(return, "%s", rec->pl.cannot);
+
+	plan(_metadata, rec, "pl_gate2", "pl_gate2", "self", "ask=pl_gate");
+	plan(_metadata, rec, "pl_gate", "pl_gate", "self", "ask=pl_gate2");
+	g = gather(_metadata, &rec->pl, 1, "pl_gate", rec->way, "ask=pl_gate2");
+	release(_metadata, &g);
+	assert_end(_metadata, rec, &g, NULL, 2);
+
+	expect_all(_metadata, &g, 0);
+	EXPECT_EQ(1, count_told(rec, "pl_gate2", 0, &first));
+	EXPECT_EQ(1, count_told(rec, "pl_gate", EDEADLK, &second));
+	expect_refusal(_metadata, rec, (struct link[]){
+		HELPER(second),
+		LOAD("pl_gate", g),
+		HELPER_OF("pl_gate2", first),
+		HELPER(second),
+		END,
+	});
+}
+
+/* Nobody knows which of the two is the last to close the circle. */
+TEST_F_TIMEOUT(recursion, two_loads_ask_for_each_other, HARNESS_LIMIT)
+{
+	static const char * const names[] = { "pl_gate", "pl_gate2" };
+	struct rec *rec = &self->rec;
+	struct pl *pl = &rec->pl;
+	struct group one, two;
+	pid_t pid[2] = {};
+	int loser;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	plan(_metadata, rec, "pl_gate2", "pl_gate2", "self", "gate=1 ask=pl_gate");
+	plan(_metadata, rec, "pl_gate", "pl_gate", "self", "gate=0 ask=pl_gate2");
+	one = gather(_metadata, pl, 1, "pl_gate", rec->way, "gate=0 ask=pl_gate2");
+	two = gather(_metadata, pl, 1, "pl_gate2", rec->way, "gate=1 ask=pl_gate");
+	assert_in_gate(_metadata, pl, &one, 0);
+	assert_in_gate(_metadata, pl, &two, 1);
+	ASSERT_TRUE(set_gate(0, "open"));
+	ASSERT_TRUE(set_gate(1, "open"));
+	assert_end(_metadata, rec, &one, &two, 2);
+
+	expect_all(_metadata, &one, 0);
+	expect_all(_metadata, &two, 0);
+	expect_told(_metadata, rec, NULL, 1, EDEADLK);
+	expect_told(_metadata, rec, NULL, 1, EEXIST);
+	loser = count_told(rec, names[1], EDEADLK, NULL);
+	count_told(rec, names[loser], EDEADLK, &pid[0]);
+	count_told(rec, names[!loser], EEXIST, &pid[1]);
+	expect_refusal(_metadata, rec, (struct link[]){
+		HELPER(pid[0]),
+		LOAD(names[loser], loser ? two : one),
+		HELPER(pid[1]),
+		LOAD(names[!loser], loser ? one : two),
+		HELPER(pid[0]),
+		END,
+	});
+}
+
+/* The one that sleeps already did not close the circle, nor does it matter. */
+TEST_F_TIMEOUT(recursion, one_load_asks_for_another_and_then_that_for_it,
+	       HARNESS_LIMIT)
+{
+	struct rec *rec = &self->rec;
+	struct pl *pl = &rec->pl;
+	struct group one, two;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	plan(_metadata, rec, "pl_gate2", "pl_gate2", "self", "gate=1 ask=pl_gate");
+	plan(_metadata, rec, "pl_gate", "pl_gate", "self", "gate=0 ask=pl_gate2");
+	one = gather(_metadata, pl, 1, "pl_gate", rec->way, "gate=0 ask=pl_gate2");
+	two = gather(_metadata, pl, 1, "pl_gate2", rec->way, "gate=1 ask=pl_gate");
+	assert_in_gate(_metadata, pl, &one, 0);
+	assert_in_gate(_metadata, pl, &two, 1);
+	ASSERT_TRUE(set_gate(0, "open"));
+	ASSERT_TRUE(comes_true(pl, helper_sleeps(rec, "pl_gate2")));
+	EXPECT_EQ(0, count_lines(&rec->log, REFUSED));
+	ASSERT_TRUE(set_gate(1, "open"));
+	assert_end(_metadata, rec, &one, &two, 2);
+
+	expect_all(_metadata, &one, 0);
+	expect_all(_metadata, &two, 0);
+	expect_told(_metadata, rec, NULL, 1, EDEADLK);
+	expect_told(_metadata, rec, NULL, 1, EEXIST);
+	EXPECT_EQ(1, count_lines(&rec->log, REFUSED));
+}
+
+TEST_F_TIMEOUT(recursion, three_ask_each_the_next, HARNESS_LIMIT)
+{
+	struct rec *rec = &self->rec;
+	pid_t pid[3] = {};
+	struct group g;
+
+	if (rec->pl.cannot)
+		SKIP(return, "%s", rec->pl.cannot);
+
+	plan(_metadata, rec, "pl_gate2", "pl_gate2", "self", "ask=pl_gate3");
+	plan(_metadata, rec, "pl_gate3", "pl_gate3", "self", "ask=pl_gate");
+	plan(_metadata, rec, "pl_gate", "pl_gate", "self", "ask=pl_gate2");
+	g = gather(_metadata, &rec->pl, 1, "pl_gate", rec->way, "ask=pl_gate2");
+	release(_metadata, &g);
+	assert_end(_metadata, rec, &g, NULL, 3);
+
+	expect_all(_metadata, &g, 0);
+	EXPECT_EQ(1, count_told(rec, "pl_gate2", 0, &pid[0]));
+	EXPECT_EQ(1, count_told(rec, "pl_gate3", 0, &pid[1]));
+	EXPECT_EQ(1, count_told(rec, "pl_gate", EDEADLK, &pid[2]));
+	expect_refusal(_metadata, rec, (struct link[]){
+		HELPER(pid[2]),
+		LOAD("pl_gate", g),
+		HELPER_OF("pl_gate2", pid[0]),
+		HELPER_OF("pl_gate3", pid[1]),
+		HELPER(pid[2]),
+		END,
+	});
+}
+
+/* Each from a load of its own. The last word names them all, however long it is. */
+TEST_F_TIMEOUT(recursion, ring_of_three_loads, HARNESS_LIMIT)
+{
+	static const char * const names[] = { "pl_gate", "pl_gate2", "pl_gate3" };
+	struct rec *rec = &self->rec;
+	struct pl *pl = &rec->pl;
+	struct group g[3];
+	const char *line;
+	char word[64];
+	pid_t pid;
+	int i;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	for (i = 0; i < 3; i++) {
+		char params[64];
+
+		snprintf(params, sizeof(params), "gate=%d ask=%s", i,
+			 names[(i + 1) % 3]);
+		plan(_metadata, rec, names[i], names[i], "self", params);
+		g[i] = gather(_metadata, pl, 1, names[i], rec->way, params);
+		assert_in_gate(_metadata, pl, &g[i], i);
+	}
+	for (i = 0; i < 3; i++)
+		ASSERT_TRUE(set_gate(i, "open"));
+	assert_end(_metadata, rec, &g[0], &g[1], 3);
+	assert_end(_metadata, rec, &g[2], NULL, 3);
+
+	for (i = 0; i < 3; i++)
+		expect_all(_metadata, &g[i], 0);
+	expect_told(_metadata, rec, NULL, 1, EDEADLK);
+	expect_told(_metadata, rec, NULL, 2, EEXIST);
+	comes_true(pl, count_lines(&rec->log, REFUSED));
+	EXPECT_EQ(1, count_lines(&rec->log, REFUSED));
+	line = find_line(&rec->log, REFUSED, 0) ?: "no line";
+	for (i = 0; i < 3; i++) {
+		snprintf(word, sizeof(word), "%s of recursive_load[%d]",
+			 names[i], g[i].req[0].pid);
+		EXPECT_NE(NULL, strstr(line, word))
+			TH_LOG("no \"%s\" in: %s", word, line);
+		pid = 0;
+		count_told(rec, names[i], -1, &pid);
+		snprintf(word, sizeof(word), "modprobe[%d]", pid);
+		EXPECT_NE(NULL, strstr(line, word))
+			TH_LOG("no \"%s\" in: %s", word, line);
+	}
+}
+
+/* Nobody waits for that helper, so it may wait for as long as it takes. */
+TEST_F_TIMEOUT(recursion, who_is_not_waited_for_is_not_refused, HARNESS_LIMIT)
+{
+	const char *params = "gate=0 ask=pl_gate nowait=1 then_gate=1";
+	struct rec *rec = &self->rec;
+	struct pl *pl = &rec->pl;
+	struct group g;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	plan(_metadata, rec, "pl_gate", "pl_gate", "self", params);
+	g = gather(_metadata, pl, 1, "pl_gate", rec->way, params);
+	assert_in_gate(_metadata, pl, &g, 0);
+	ASSERT_TRUE(set_gate(1, "close"));
+	ASSERT_TRUE(set_gate(0, "open"));
+	ASSERT_TRUE(comes_true(pl, helper_sleeps(rec, "pl_gate") ||
+			       count_told(rec, NULL, -1, NULL)));
+	EXPECT_EQ(0, count_told(rec, NULL, -1, NULL));
+	EXPECT_EQ(1, read_gate(1).inside);
+	ASSERT_TRUE(set_gate(1, "open"));
+	assert_end(_metadata, rec, &g, NULL, 1);
+
+	expect_all(_metadata, &g, 0);
+	expect_told(_metadata, rec, "pl_gate", 1, EEXIST);
+	expect_no_refusal(_metadata, rec);
+}
+
+/* The helper loads pl_user, which needs a symbol of the module that asked. */
+TEST_F_TIMEOUT(recursion, helper_needs_a_symbol_of_who_asked, HARNESS_LIMIT)
+{
+	struct rec *rec = &self->rec;
+	pid_t pid = 0;
+	struct group g;
+
+	if (rec->pl.cannot)
+		SKIP(return, "%s", rec->pl.cannot);
+
+	plan(_metadata, rec, "pl_user", "pl_user", "self", "");
+	g = gather(_metadata, &rec->pl, 1, "pl_gate", rec->way, "ask=pl_user");
+	release(_metadata, &g);
+	assert_end(_metadata, rec, &g, NULL, 1);
+
+	expect_all(_metadata, &g, 0);
+	EXPECT_EQ(1, count_told(rec, "pl_user", EDEADLK, &pid));
+	EXPECT_FALSE(is_loaded("pl_user"));
+	expect_refusal(_metadata, rec, (struct link[]){
+		HELPER_OF("pl_user", pid),
+		LOAD("pl_gate", g),
+		HELPER_OF("pl_user", pid),
+		END,
+	});
+}
+
+/* An outsider loads pl_user, for which the helper is to wait: not its fault. */
+TEST_F_TIMEOUT(recursion, outsider_in_a_circle_succeeds, HARNESS_LIMIT)
+{
+	struct rec *rec = &self->rec;
+	struct pl *pl = &rec->pl;
+	struct group g, outsider;
+	pid_t pid = 0;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	plan(_metadata, rec, "pl_user", "pl_user", "self", "");
+	g = gather(_metadata, pl, 1, "pl_gate", rec->way, "gate=0 ask=pl_user");
+	outsider = gather(_metadata, pl, 1, "pl_user", rec->way, "");
+	assert_in_gate(_metadata, pl, &g, 0);
+	assert_asleep(_metadata, pl, &outsider);
+	ASSERT_TRUE(set_gate(0, "open"));
+	assert_end(_metadata, rec, &g, &outsider, 1);
+
+	expect_all(_metadata, &g, 0);
+	expect_all(_metadata, &outsider, 0);
+	EXPECT_EQ(1, count_told(rec, "pl_user", EDEADLK, &pid));
+	expect_refusal(_metadata, rec, (struct link[]){
+		HELPER(pid),
+		LOAD("pl_user", outsider),
+		LOAD("pl_gate", g),
+		HELPER(pid),
+		END,
+	});
+}
+
+/* The same parameters are no reason to share an answer that is one's own fault. */
+TEST_F_TIMEOUT(recursion, others_who_wait_meanwhile_get_eexist, HARNESS_LIMIT)
+{
+	const char *params = "gate=0 ask=pl_gate";
+	struct rec *rec = &self->rec;
+	struct pl *pl = &rec->pl;
+	struct group first, rest;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	plan(_metadata, rec, "pl_gate", "pl_gate", "self", params);
+	hold(_metadata, pl, 17, rec->way, params, params, &first, &rest);
+	ASSERT_TRUE(set_gate(0, "open"));
+	assert_end(_metadata, rec, &first, &rest, 1);
+
+	expect_success(_metadata, &first, &rest);
+	expect_told(_metadata, rec, "pl_gate", 1, EDEADLK);
+	EXPECT_EQ(1, read_gate(0).entered);
+	EXPECT_EQ(1, count_lines(&rec->log, REFUSED));
+}
+
+/*
+ * Requests for pl_user wait for the load of the helper's, which is refused a
+ * symbol: one of them takes over, and has every right to wait for it.
+ */
+TEST_F_TIMEOUT(recursion, refusal_is_not_shared, HARNESS_LIMIT)
+{
+	struct rec *rec = &self->rec;
+	struct pl *pl = &rec->pl;
+	struct group g, outsiders;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	plan(_metadata, rec, "pl_user", "pl_user", "self", "");
+	g = gather(_metadata, pl, 1, "pl_gate", rec->way,
+		   "ask=pl_user then_gate=1");
+	outsiders = gather(_metadata, pl, 8, "pl_user", rec->way, "");
+	assert_in_gate(_metadata, pl, &g, 1);
+	expect_told(_metadata, rec, "pl_user", 1, EDEADLK);
+	assert_asleep(_metadata, pl, &outsiders);
+	ASSERT_TRUE(set_gate(1, "open"));
+	assert_end(_metadata, rec, &g, &outsiders, 1);
+
+	expect_all(_metadata, &g, 0);
+	expect_success(_metadata, &outsiders, NULL);
+	EXPECT_EQ(1, count_lines(&rec->log, REFUSED));
+}
+
+TEST_F_TIMEOUT(recursion, exit_asks_for_its_own_module, HARNESS_LIMIT)
+{
+	struct rec *rec = &self->rec;
+	struct group g, removal;
+	pid_t pid = 0;
+
+	if (rec->pl.cannot)
+		SKIP(return, "%s", rec->pl.cannot);
+
+	plan(_metadata, rec, "pl_gate", "pl_gate", "self", "");
+	g = gather(_metadata, &rec->pl, 1, "pl_gate", rec->way,
+		   "exit_ask=pl_gate");
+	release(_metadata, &g);
+	assert_answered(_metadata, &rec->pl, &g);
+	expect_all(_metadata, &g, 0);
+
+	removal = gather(_metadata, &rec->pl, 1, "pl_gate", REMOVAL, NULL);
+	release(_metadata, &removal);
+	assert_end(_metadata, rec, &removal, NULL, 1);
+	expect_all(_metadata, &removal, 0);
+	EXPECT_FALSE(is_loaded("pl_gate"));
+	EXPECT_EQ(1, count_told(rec, "pl_gate", EDEADLK, &pid));
+	expect_refusal(_metadata, rec, (struct link[]){
+		HELPER(pid),
+		LOAD("pl_gate", removal),
+		HELPER(pid),
+		END,
+	});
+}
+
+/* Whom nobody can see to belong to the load waits; but not for ever. */
+TEST_F_TIMEOUT(recursion, orphan_of_the_helper_can_be_killed, HARNESS_LIMIT)
+{
+	struct rec *rec = &self->rec;
+	struct pl *pl = &rec->pl;
+	struct group g;
+	pid_t pid;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	plan(_metadata, rec, "pl_gate", "pl_gate", "orphan", "");
+	g = gather(_metadata, pl, 1, "pl_gate", rec->way, "ask=pl_gate");
+	release(_metadata, &g);
+	ASSERT_TRUE(comes_true(pl, helper_sleeps(rec, "pl_gate")));
+	EXPECT_EQ(0, count_answered(&g));
+	pid = find_asking(rec, "pl_gate");
+	ASSERT_LT(0, pid);
+	EXPECT_EQ(0, kill(pid, SIGKILL));
+	assert_end(_metadata, rec, &g, NULL, 0);
+
+	expect_all(_metadata, &g, 0);
+	expect_no_refusal(_metadata, rec);
+}
+
+/*
+ * The distribution's modprobe, with an alias and an install line. It has to find
+ * the test modules, which depmod must have seen.
+ */
+TEST_F_TIMEOUT(recursion, modprobe_with_an_install_line, HARNESS_LIMIT)
+{
+	const char *conf = "/run/modprobe.d/recursive_load.conf";
+	struct rec *rec = &self->rec;
+	struct pl *pl = &rec->pl;
+	const char *line, *tail;
+	char wanted[128];
+	struct group g;
+	bool ended;
+	FILE *f;
+	int one, two;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+	if (access("/sbin/modprobe", X_OK) || access("/bin/sh", X_OK) ||
+	    system("/sbin/modprobe -n -q pl_gate"))
+		SKIP(return, "no /sbin/modprobe that finds pl_gate");
+
+	mkdir("/run/modprobe.d", 0755);
+	f = fopen(conf, "we");
+	if (!f)
+		SKIP(return, "cannot write %s", conf);
+	fprintf(f, "alias pl-recursive-* pl_gate\n"
+		"install pl_gate /sbin/modprobe -q --ignore-install pl_gate; exit $?\n");
+	fclose(f);
+	if (!write_file(MODPROBE_PATH, "/sbin/modprobe")) {
+		unlink(conf);
+		ASSERT_TRUE(false);
+	}
+
+	g = gather(_metadata, pl, 1, "pl_gate", rec->way, "ask=pl-recursive-7");
+	release(_metadata, &g);
+	set_deadline(pl, ANSWER_LIMIT);
+	ended = comes_true(pl, all_answered(&g));
+	unlink(conf);
+	ASSERT_TRUE(ended)
+		TH_LOG("still waiting after %d s", ANSWER_LIMIT);
+
+	expect_all(_metadata, &g, 0);
+	EXPECT_EQ(1, count_lines(&rec->log, REFUSED));
+	snprintf(wanted, sizeof(wanted),
+		 "] is not to wait for pl_gate of recursive_load[%d], which waits for modprobe[",
+		 g.req[0].pid);
+	line = find_line(&rec->log, REFUSED, 0) ?: "no line";
+	tail = strstr(line, wanted);
+	EXPECT_TRUE(tail && sscanf(line, "module: modprobe[%d]", &one) == 1 &&
+		    sscanf(tail + strlen(wanted), "%d]: refused", &two) == 1 &&
+		    one == two)
+		TH_LOG("%s", line);
+}
+
+/*
+ * No false alarm: the modules ask for one another in any order, but never in a
+ * circle, while many ask for all of them.
+ */
+FIXTURE(acyclic) {
+	struct rec rec;
+};
+
+FIXTURE_VARIANT(acyclic) {
+	enum way way;
+	const char *helps;
+};
+
+FIXTURE_VARIANT_ADD(acyclic, init_module) {
+	.way = INIT_MODULE, .helps = "init_module",
+};
+
+FIXTURE_VARIANT_ADD(acyclic, one_file) {
+	.way = ONE_FILE, .helps = "finit_module",
+};
+
+FIXTURE_VARIANT_ADD(acyclic, both) {
+	.way = MIXED, .helps = "finit_module",
+};
+
+FIXTURE_SETUP(acyclic)
+{
+	self->rec.way = variant->way;
+	self->rec.helps = variant->helps;
+	setup_helper(_metadata, &self->rec);
+}
+
+FIXTURE_TEARDOWN(acyclic)
+{
+	teardown_helper(_metadata, &self->rec);
+}
+
+static const char * const orders[][3] = {
+	{ "pl_gate", "pl_gate2", "pl_gate3" },
+	{ "pl_gate", "pl_gate3", "pl_gate2" },
+	{ "pl_gate2", "pl_gate", "pl_gate3" },
+	{ "pl_gate2", "pl_gate3", "pl_gate" },
+	{ "pl_gate3", "pl_gate", "pl_gate2" },
+	{ "pl_gate3", "pl_gate2", "pl_gate" },
+};
+
+/*
+ * STORM requests, for the modules in @order by turns. The first asks for the
+ * second and that for the third, or both ask for the third. @removals of them are
+ * removals.
+ */
+static void storm(struct __test_metadata *_metadata, struct rec *rec,
+		  const char * const order[3], bool chain, int removals)
+{
+	int i, wrong, base = rec->pl.used;
+	struct pl *pl = &rec->pl;
+	struct group g[3], gone[3] = {};
+	char params[3][64];
+
+	forget(rec);
+	for (i = 0; i < 3; i++) {
+		if (i == 2)
+			params[i][0] = '\0';
+		else
+			snprintf(params[i], sizeof(params[i]), "ask=%s",
+				 order[chain ? i + 1 : 2]);
+		plan(_metadata, rec, order[i], order[i], "self", params[i]);
+	}
+	for (i = 0; i < 3; i++) {
+		int n = (STORM - removals) / 3 + (i < (STORM - removals) % 3);
+
+		g[i] = gather(_metadata, pl, n, order[i], rec->way, params[i]);
+		n = removals / 3 + (i < removals % 3);
+		if (n)
+			gone[i] = gather(_metadata, pl, n, order[i], REMOVAL, NULL);
+	}
+	for (i = 0; i < 3; i++) {
+		release(_metadata, &g[i]);
+		if (gone[i].n)
+			release(_metadata, &gone[i]);
+	}
+	for (i = 0; i < 3; i++) {
+		assert_answered(_metadata, pl, &g[i]);
+		assert_answered(_metadata, pl, &gone[i]);
+		wrong = g[i].n - count_err(&g[i], 0) - count_err(&g[i], EEXIST);
+		/* Of a removal alone, a request may tell; see parallel_load. */
+		if (removals)
+			wrong = count_err(&g[i], EDEADLK);
+		EXPECT_EQ(0, wrong)
+			TH_LOG("%s %s: %s", order[i], params[i], answers(&g[i]));
+	}
+	ASSERT_TRUE(comes_true(pl, !find_asking(rec, NULL)));
+	expect_no_refusal(_metadata, rec);
+
+	for (i = base; i < pl->used; i++)
+		ASSERT_TRUE(comes_true(pl, reap(&pl->req[i])));
+	for (i = 0; i < 3; i++) {
+		close(g[i].barrier);
+		if (gone[i].n)
+			close(gone[i].barrier);
+	}
+	memset(pl->req + base, 0, (pl->used - base) * sizeof(*pl->req));
+	pl->used = base;
+	ASSERT_TRUE(comes_true(pl, unload_all_but(CTL)));
+}
+
+static void storms(struct __test_metadata *_metadata, struct rec *rec,
+		   int removals)
+{
+	size_t i;
+
+	for (i = 0; i < 2 * ARRAY_SIZE(orders); i++) {
+		set_deadline(&rec->pl, TEST_LIMIT);
+		storm(_metadata, rec, orders[i / 2], i % 2, removals);
+	}
+}
+
+TEST_F_TIMEOUT(acyclic, nobody_is_refused, 4 * HARNESS_LIMIT)
+{
+	struct rec *rec = &self->rec;
+
+	if (rec->pl.cannot)
+		SKIP(return, "%s", rec->pl.cannot);
+	storms(_metadata, rec, 0);
+}
+
+TEST_F_TIMEOUT(acyclic, nobody_is_refused_amid_removals, 4 * HARNESS_LIMIT)
+{
+	struct rec *rec = &self->rec;
+
+	if (rec->pl.cannot)
+		SKIP(return, "%s", rec->pl.cannot);
+	storms(_metadata, rec, REMOVALS);
+}
+
+/* A request waits for a symbol of a module that asks for others: no circle. */
+TEST_F_TIMEOUT(acyclic, waiters_for_a_symbol_of_who_asks, HARNESS_LIMIT)
+{
+	struct rec *rec = &self->rec;
+	struct pl *pl = &rec->pl;
+	struct group first, rest, users;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	plan(_metadata, rec, "pl_gate2", "pl_gate2", "self", "ask=pl_gate3");
+	plan(_metadata, rec, "pl_gate3", "pl_gate3", "self", "");
+	users = gather(_metadata, pl, 32, "pl_user", rec->way, "");
+	hold(_metadata, pl, 32, rec->way, "ask=pl_gate2", "ask=pl_gate2", &first,
+	     &rest);
+	assert_asleep(_metadata, pl, &users);
+	ASSERT_TRUE(set_gate(0, "open"));
+	assert_end(_metadata, rec, &first, &rest, 2);
+	assert_end(_metadata, rec, &users, NULL, 2);
+
+	expect_success(_metadata, &first, &rest);
+	expect_success(_metadata, &users, NULL);
+	expect_told(_metadata, rec, NULL, 2, 0);
+	expect_no_refusal(_metadata, rec);
+}
+
+TEST_HARNESS_MAIN
