@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The first process of the test guest: cold-plugs with the udev it finds, if
- * any, runs the selftest, tells both stories in KTAP on the second serial port
- * and shuts the guest down. The first serial port is the kernel's console.
+ * any, runs the selftests, tells all their stories in KTAP on the second serial
+ * port and shuts the guest down. The first serial port is the kernel's console.
  *
  * Kernel command line:
  *	control=WHAT	do not test, break: see break_guest()
- *	tests=ARGS	arguments for the selftest, separated by commas
+ *	programs=NAMES	the selftests to run, separated by commas
+ *	tests=ARGS	arguments for the first of them, separated by commas
  */
 
 #include <dirent.h>
@@ -26,7 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SELFTEST	"/selftest/parallel_load"
+#define SELFTESTS	"/selftest"
 #define MOD_STATS	"/sys/kernel/debug/modules/stats"
 #define BREAKER		"/selftest/test_modules/pl_break.ko"
 
@@ -298,17 +299,19 @@ static bool run_coldplug(void)
 	return ok;
 }
 
-/* Runs the selftest, its KTAP indented as a subtest's, and prints the verdict */
-static void selftest(char *args)
+/* Runs a selftest, its KTAP indented as a subtest's, and prints the verdict */
+static void selftest(unsigned int nr, const char *name, char *args)
 {
-	char *argv[32] = { SELFTEST }, *line = NULL;
+	char path[256], *argv[32] = { path }, *line = NULL, *save;
 	unsigned int argc = 1;
 	size_t size = 0;
 	int pipefd[2], status;
 	pid_t pid;
 	FILE *f;
 
-	for (args = strtok(args, ","); args && argc < 31; args = strtok(NULL, ","))
+	snprintf(path, sizeof(path), SELFTESTS "/%s", name);
+	for (args = strtok_r(args, ",", &save); args && argc < 31;
+	     args = strtok_r(NULL, ",", &save))
 		argv[argc++] = args;
 	if (pipe2(pipefd, O_CLOEXEC))
 		die("pipe");
@@ -323,15 +326,36 @@ static void selftest(char *args)
 	free(line);
 	status = finish(pid);
 	if (status == 4)	/* KSFT_SKIP */
-		printf("ok 2 parallel_load # SKIP\n");
+		printf("ok %u %s # SKIP\n", nr, name);
 	else
-		printf("%sok 2 parallel_load # exit status %d\n",
-		       status ? "not " : "", status);
+		printf("%sok %u %s # exit status %d\n", status ? "not " : "", nr,
+		       name, status);
+}
+
+static void selftests(char *names, char *args)
+{
+	char none[] = "", *save, *name;
+	unsigned int nr = 2;
+
+	for (name = strtok_r(names, ",", &save); name;
+	     name = strtok_r(NULL, ",", &save), args = none)
+		selftest(nr++, name, args);
+}
+
+static unsigned int count_words(const char *list)
+{
+	unsigned int n = 0;
+
+	while (*(list += strspn(list, ","))) {
+		list += strcspn(list, ",");
+		n++;
+	}
+	return n;
 }
 
 int main(void)
 {
-	char none[] = "", *opt;
+	char *opt, *programs, *args;
 	struct utsname u;
 
 	mount_one("devtmpfs", "/dev", true);
@@ -340,6 +364,7 @@ int main(void)
 	mount_one("tmpfs", "/tmp", true);
 	mount_one("tmpfs", "/run", true);
 	mount_one("debugfs", "/sys/kernel/debug", false);
+	mount_one("tracefs", "/sys/kernel/tracing", false);
 	mount_one("cgroup2", "/sys/fs/cgroup", false);
 	talk_on_second_serial_port();
 
@@ -351,9 +376,14 @@ int main(void)
 	opt = boot_option("control");
 	if (opt)
 		break_guest(opt);
-	printf("1..2\n");
-	run_coldplug();
+	opt = boot_option("programs");
+	programs = strdup(opt ? opt : "parallel_load");
 	opt = boot_option("tests");
-	selftest(opt ? opt : none);
+	args = strdup(opt ? opt : "");
+	if (!programs || !args)
+		die("strdup");
+	printf("1..%u\n", 1 + count_words(programs));
+	run_coldplug();
+	selftests(programs, args);
 	shut_down();
 }

@@ -7,6 +7,7 @@ set -eu
 
 : "${ARCH:?}" "${IMAGE:?}" "${INITRAMFS:?}" "${OUT:?}" "${CPUS:?}" "${MEM:?}" "${TIMEOUT:?}"
 : "${KNOWN_FAILURES=}" "${CONTROL=}" "${TESTS=}" "${LABEL=}" "${APPEND=}" "${QEMU_ARGS=}"
+: "${PROGRAMS:?}" "${OOPS=}"
 
 fail()
 {
@@ -23,9 +24,14 @@ if [ "$CPUS" -lt 1 ] || [ "$CPUS" -gt 255 ]; then
 fi
 [ -z "$KNOWN_FAILURES" ] || [ -r "$KNOWN_FAILURES" ] ||
 	fail "KNOWN_FAILURES=$KNOWN_FAILURES: no such file"
+case $OOPS in
+'') on_oops=oops=panic ;;
+1) on_oops=parallel_load.oops ;;
+*) fail "OOPS=$OOPS is neither 1 nor empty" ;;
+esac
 
 # A lockup is one that outlasts what an overcommitted host does to a guest.
-append="loglevel=7 panic=-1 oops=panic softlockup_panic=1"
+append="loglevel=7 panic=-1 $on_oops softlockup_panic=1"
 append="$append watchdog_thresh=60 hung_task_panic=1"
 append="$append sysctl.kernel.hung_task_timeout_secs=300"
 append="$append rcupdate.rcu_cpu_stall_timeout=120 parallel_load.disable_modules"
@@ -50,7 +56,8 @@ arm64)
 		-serial "file:$OUT/console.log" ;;
 *)	fail "ARCH=$ARCH is neither x86_64 nor arm64" ;;
 esac
-append="$append${CONTROL:+ control=$CONTROL}${TESTS:+ tests=$TESTS} $APPEND"
+programs=$(echo "$PROGRAMS" | tr -s ' ' ,)
+append="$append programs=$programs${CONTROL:+ control=$CONTROL}${TESTS:+ tests=$TESTS} $APPEND"
 
 mkdir -p "$OUT"
 rm -f "$OUT/console.log" "$OUT/ktap.log" "$OUT/status"
@@ -72,7 +79,19 @@ reports='Kernel panic|BUG:|Oops|WARNING:|general protection|KASAN:|KCSAN:|UBSAN:
 reports="$reports|soft lockup|hard LOCKUP|blocked for more than|rcu.*(INFO|starved)"
 reports="$reports|circular locking|recursive locking|inconsistent lock|refcount_t:"
 reports="$reports|sleeping function called|list_(add|del) corruption|unreferenced object"
-if grep -anE "$reports" "$OUT/console.log" > "$OUT/reports.log"; then
+grep -anE "$reports" "$OUT/console.log" > "$OUT/reports.log" || :
+if [ "$OOPS" = 1 ]; then
+	# A test has asked for one, which ends its process and nothing else.
+	asked_for='BUG: kernel NULL pointer dereference|Oops.*\[#1\]'
+	oopses=$(grep -Ec 'Oops.*\[#1\]' "$OUT/reports.log" || :)
+	[ "$oopses" = 1 ] || fail "$oopses oopses where a test makes one"
+	[ "$(grep -Ec "$asked_for" "$OUT/reports.log")" -le 2 ] || {
+		head -20 "$OUT/reports.log"
+		fail "more than the oops that a test makes"
+	}
+	sed -Ei "/$asked_for/d" "$OUT/reports.log"
+fi
+if [ -s "$OUT/reports.log" ]; then
 	head -20 "$OUT/reports.log"
 	fail "the kernel reported a fault of its own"
 fi
@@ -85,10 +104,12 @@ case $(cat "$OUT/status") in
 	tail -20 "$OUT/console.log"
 	fail "QEMU ended with status $(cat "$OUT/status")" ;;
 esac
-grep -Eq '^(not )?ok 2 parallel_load' "$OUT/ktap.log" || {
-	tail -20 "$OUT/console.log"
-	fail "the guest went down before its tests were done"
-}
+for program in $PROGRAMS; do
+	grep -Eq "^(not )?ok [0-9]+ $program( |\$)" "$OUT/ktap.log" || {
+		tail -20 "$OUT/console.log"
+		fail "the guest went down before its tests were done ($program)"
+	}
+done
 
 figure() { sed -n "s/^# coldplug $1: //p" "$OUT/ktap.log"; }
 count() { grep -Ec "$1" "$OUT/ktap.log" || :; }
@@ -97,7 +118,7 @@ names() { sed -En "s/^  $1 [0-9]+ (- )?([^ ]+).*/\2/p" "$OUT/ktap.log" | sort; }
 skipped=$(count '^ *ok .*# SKIP')
 failed=$(count '^  not ok ')
 passed=$(($(count '^  ok ') - $(count '^  ok .*# SKIP')))
-planned=$(sed -n 's/^  1\.\.\([0-9]*\).*/\1/p' "$OUT/ktap.log")
+planned=$(awk '/^  1\.\.[0-9]/ { sub(/^  1\.\./, ""); n += $0 } END { print n }' "$OUT/ktap.log")
 
 echo
 echo "kernel            $(sed -n 's/^# guest: //p' "$OUT/ktap.log")"
@@ -129,5 +150,7 @@ if [ -n "$KNOWN_FAILURES" ]; then
 	exit 0
 fi
 [ "$failed" -eq 0 ] || fail "$failed tests failed"
-grep -q '^ok 2 parallel_load' "$OUT/ktap.log" || fail "the selftest did not end well"
+for program in $PROGRAMS; do
+	grep -Eq "^ok [0-9]+ $program( |\$)" "$OUT/ktap.log" || fail "$program did not end well"
+done
 echo "PASS"
