@@ -132,6 +132,8 @@ elif [ -n "$(figure seconds)" ]; then
 	echo "udev              settled in $(figure seconds) s, $(figure modules) modules"
 	echo "                  (this kernel has no MODULE_STATS)"
 fi
+sed -En 's/^  # hammer: ((requests|loads|merged|kills|problems): .*)/hammer            \1/p' \
+	"$OUT/ktap.log"
 echo "tests             $passed passed, $failed failed, $skipped skipped${TESTS:+ ($TESTS)}"
 
 [ -z "$(names 'not ok')" ] || names 'not ok' | sed 's/^/  failed: /'
