@@ -31,6 +31,10 @@
  *    memory, a bad pointer, no permission), says nothing about the waiter's
  *    request. It tries to claim again; one waiter wins, the rest wait for that one.
  *
+ * A request that has its file, and waits for another that has the name, can still be
+ * found when that one has ended. So an outcome is dated, and of no account to those
+ * who came later than it.
+ *
  * A removal has a record too: who finds it waits until it is done and tries again.
  * It takes the record of the load, if that has not ended, off the list: the module
  * is not live any more. A load that needs a symbol of a module still being loaded
@@ -66,6 +70,7 @@
 
 #define pr_fmt(fmt) "module: " fmt
 
+#include <linux/atomic.h>
 #include <linux/err.h>
 #include <linux/jiffies.h>
 #include <linux/sched/signal.h>
@@ -81,6 +86,9 @@
 
 LIST_HEAD(running_loads);
 DEFINE_SPINLOCK(loads_lock);
+
+/* Ticks as requests begin and end, to tell what came first. */
+static atomic64_t loads_clock;
 
 const char * const shared_load_state_names[] = {
 	[SHARED_LOAD_READING]		= "reading",
@@ -153,6 +161,7 @@ struct shared_load_info *shared_load_alloc(void)
 		return NULL;
 	}
 	refcount_set(&load->refs, 1);
+	load->begun = atomic64_inc_return(&loads_clock);
 	load->task = get_task_struct(current);
 	load->since = jiffies;
 	init_waitqueue_head(&load->until_live);
@@ -310,8 +319,9 @@ static int shared_outcome(struct shared_load_info *load,
 			return 0;
 		fallthrough;
 	case SHARED_LOAD_REFUSED:
-		if (strcmp(load->args, running->args))
+		if (strcmp(load->args, running->args) || running->dated < load->begun)
 			return 0;
+		load->dated = running->dated;
 		break;
 	}
 	return merge(load, running->outcome, running->err, running);
@@ -587,6 +597,8 @@ int shared_load_end(struct shared_load_info *load, int err)
 	task_work_cancel(current, &load->death);
 
 	load->err = err;
+	if (!load->dated)
+		load->dated = atomic64_inc_return(&loads_clock);
 	if (load->outcome == SHARED_LOAD_OWN && err && !own_reason)
 		load->outcome = SHARED_LOAD_BROKEN;
 

@@ -72,6 +72,9 @@ extern const char * const shared_load_state_names[];
  * @name: the module's name, as long as @named or @is_live; protected by loads_lock
  * @args: the parameters as user space gave them; never changed
  * @flags: the flags of finit_module(); never changed
+ * @begun: when the request began, in ticks of loads_clock; never changed
+ * @dated: when the outcome was known, to this request or to the one that it has it
+ *	from; valid after @ended, the request's own before
  * @outcome: valid after @ended, the request's own before
  * @err: 0 or the errno of the request; valid after @ended
  * @bytes: the module memory it has laid out; as @err
@@ -109,6 +112,8 @@ struct shared_load_info {
 	char name[MODULE_NAME_LEN];
 	char *args;
 	int flags;
+	u64 begun;
+	u64 dated;
 	enum shared_load_outcome outcome;
 	int err;
 	unsigned long bytes;

@@ -146,6 +146,20 @@ static void await_waiters(struct kunit *test, const char *name, int n)
 	KUNIT_ASSERT_EQ(test, n, count_waiters(name));
 }
 
+static void await_file_waiters(struct kunit *test, struct shared_load_info *load,
+			       unsigned int n)
+{
+	unsigned int waiters = 0;
+	int tries = 60 * 50;
+
+	do {
+		spin_lock(&loads_lock);
+		waiters = load->nr_waiters;
+		spin_unlock(&loads_lock);
+	} while (waiters != n && tries-- && (msleep(20), true));
+	KUNIT_ASSERT_EQ(test, n, waiters);
+}
+
 static int finish(struct request *req)
 {
 	complete(&req->go);
@@ -292,6 +306,36 @@ static void who_comes_after_the_end_starts_afresh(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, finish(&late));
 }
 
+/* It has its file still, and an outcome from another which had the name. */
+static void an_outcome_is_not_for_who_came_after_it(struct kunit *test)
+{
+	const struct inode *inode = (void *)&test;
+	struct shared_load_info *first = make_load("", NULL, 0);
+	struct shared_load_info *second = make_load("", inode, 0);
+	struct request early = { .inode = inode }, late = { .inode = inode };
+
+	KUNIT_ASSERT_NOT_NULL(test, first);
+	KUNIT_ASSERT_NOT_NULL(test, second);
+	KUNIT_ASSERT_EQ(test, 0, shared_load_claim(first, NAME));
+	KUNIT_ASSERT_EQ(test, 0, shared_load_claim_file(second));
+	start_request(test, &early);
+	await_file_waiters(test, second, 1);
+	refcount_inc(&first->refs);
+	shared_load_refused(first, -ENODEV);
+	shared_load_end(first, -ENODEV);
+	start_request(test, &late);
+	await_file_waiters(test, second, 2);
+
+	second->outcome = first->outcome;
+	second->dated = first->dated;
+	shared_load_put(first);
+	shared_load_end(second, -ENODEV);
+	KUNIT_EXPECT_EQ(test, -ENODEV, finish(&early));
+	KUNIT_EXPECT_FALSE(test, early.led);
+	KUNIT_EXPECT_EQ(test, 0, finish(&late));
+	KUNIT_EXPECT_TRUE(test, late.led);
+}
+
 static void other_names_do_not_wait(struct kunit *test)
 {
 	struct request a = {}, b = { .name = NAME "2" };
@@ -398,6 +442,7 @@ static struct kunit_case shared_load_cases[] = {
 	KUNIT_CASE(a_request_waits_for_a_removal_and_loads),
 	KUNIT_CASE(a_peek_is_a_claim_to_that_name_alone),
 	KUNIT_CASE(who_comes_after_the_end_starts_afresh),
+	KUNIT_CASE(an_outcome_is_not_for_who_came_after_it),
 	KUNIT_CASE(other_names_do_not_wait),
 	KUNIT_CASE(names_are_compared_to_their_last_letter),
 	KUNIT_CASE(the_last_reference_is_the_waiters),
