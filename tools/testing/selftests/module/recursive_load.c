@@ -297,6 +297,15 @@ struct link {
 #define LOAD(module, group)	{ module, "recursive_load", (group).req[0].pid }
 #define END			{ NULL, NULL, 0 }
 
+/* It is printed after the request was woken, if one was refused. */
+static void wait_for_line(struct rec *rec)
+{
+	set_deadline(&rec->pl, ANSWER_LIMIT);
+	comes_true(&rec->pl, !count_told(rec, NULL, EDEADLK, NULL) ||
+		   count_lines(&rec->log, REFUSED));
+	set_deadline(&rec->pl, TEST_LIMIT);
+}
+
 /* One line in the log tells of one refusal, and this is it. */
 static void expect_refusal(struct __test_metadata *_metadata, struct rec *rec,
 			   const struct link *link)
@@ -315,8 +324,7 @@ static void expect_refusal(struct __test_metadata *_metadata, struct rec *rec,
 				link[i].pid);
 	snprintf(line + len, sizeof(line) - len, REFUSED);
 
-	/* The line is printed after the request was woken. */
-	comes_true(&rec->pl, count_lines(&rec->log, REFUSED));
+	wait_for_line(rec);
 	EXPECT_EQ(1, count_lines(&rec->log, REFUSED));
 	EXPECT_STREQ(line, find_line(&rec->log, REFUSED, 0) ?: "no line");
 	if (read_stat("Mods ever loaded") >= 0)
@@ -519,6 +527,7 @@ TEST_F_TIMEOUT(recursion, one_load_asks_for_another_and_then_that_for_it,
 	expect_all(_metadata, &two, 0);
 	expect_told(_metadata, rec, NULL, 1, EDEADLK);
 	expect_told(_metadata, rec, NULL, 1, EEXIST);
+	wait_for_line(rec);
 	EXPECT_EQ(1, count_lines(&rec->log, REFUSED));
 }
 
@@ -585,7 +594,7 @@ TEST_F_TIMEOUT(recursion, ring_of_three_loads, HARNESS_LIMIT)
 		expect_all(_metadata, &g[i], 0);
 	expect_told(_metadata, rec, NULL, 1, EDEADLK);
 	expect_told(_metadata, rec, NULL, 2, EEXIST);
-	comes_true(pl, count_lines(&rec->log, REFUSED));
+	wait_for_line(rec);
 	EXPECT_EQ(1, count_lines(&rec->log, REFUSED));
 	line = find_line(&rec->log, REFUSED, 0) ?: "no line";
 	for (i = 0; i < 3; i++) {
@@ -705,6 +714,7 @@ TEST_F_TIMEOUT(recursion, others_who_wait_meanwhile_get_eexist, HARNESS_LIMIT)
 	expect_success(_metadata, &first, &rest);
 	expect_told(_metadata, rec, "pl_gate", 1, EDEADLK);
 	EXPECT_EQ(1, read_gate(0).entered);
+	wait_for_line(rec);
 	EXPECT_EQ(1, count_lines(&rec->log, REFUSED));
 }
 
@@ -733,6 +743,7 @@ TEST_F_TIMEOUT(recursion, refusal_is_not_shared, HARNESS_LIMIT)
 
 	expect_all(_metadata, &g, 0);
 	expect_success(_metadata, &outsiders, NULL);
+	wait_for_line(rec);
 	EXPECT_EQ(1, count_lines(&rec->log, REFUSED));
 }
 
