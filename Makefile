@@ -15,7 +15,7 @@ export BASE_GIVEN := $(if $(filter command line environment,$(origin BASE)),y)
 # The kernel's own makefiles are not to see what was meant for this one.
 MAKEOVERRIDES =
 
-TARGETS := boot check bench tree kernel series refresh clean
+TARGETS := boot check bisect-check bench tree kernel series refresh clean
 
 .PHONY: help distclean model $(TARGETS)
 .NOTPARALLEL:
@@ -27,6 +27,7 @@ help:
 
 ## boot       boot the kernel in QEMU: udev coldplug, the kselftest, a summary
 ## check      all tests; the last line is "N passed, N failed"
+## bisect-check  every commit of the series compiles, boots, and fails no test that passed before
 ## bench      vanilla against patched: a table, bench.json and plots in build/bench/BASE
 ## model      spin checks a model of the protocol; the last line is "N passed, N failed"
 ## tree       build/BASE/linux: a git tree, tag "base", one commit per patch
