@@ -37,6 +37,7 @@
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/spinlock.h>
+#include <linux/string.h>
 
 #include "internal.h"
 #include "shared_load.h"
@@ -229,6 +230,8 @@ static void print_circle(char *buf, int size, const struct shared_load_info *vic
 				 " is not to wait for " : ", which waits for ");
 		len += print_request(buf + len, size - len, pos);
 	} while (pos != victim);
+	if (len == size - 1)
+		strscpy(buf + size - sizeof("..."), "...", sizeof("..."));
 }
 
 /**
@@ -247,7 +250,7 @@ void shared_load_starts_to_wait(struct shared_load_info *load,
 				struct shared_load_info *running, const char *symbol)
 {
 	struct shared_load_info *victim;
-	char circle[256];
+	char circle[512];
 
 	spin_lock(&loads_lock);
 	shared_load_find_helper(load);
