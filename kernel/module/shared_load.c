@@ -19,8 +19,8 @@
  *	shared_load_end()		off the list, outcome known, waiters awake
  *
  * To claim a file, or a name, is to find no record there that has it. Whoever
- * finds one sleeps until that record has ended, and is woken by nobody else, unless
- * it says that the module is live: -EEXIST. What a waiter makes of the outcome:
+ * finds one sleeps until that record has ended, unless it says that the module is
+ * live: -EEXIST. The end of no other load wakes it. What a waiter makes of the outcome:
  *
  *  - the module is live: -EEXIST;
  *  - its init function refused the very parameters that the waiter asked with, or

@@ -7,7 +7,7 @@
  * Kernel command line:
  *	control=WHAT	do not test, break: see break_guest()
  *	programs=NAMES	the selftests to run, separated by commas
- *	tests=ARGS	arguments for the first of them, separated by commas
+ *	tests=ARGS	arguments for the last of them, separated by commas
  */
 
 #include <dirent.h>
@@ -334,12 +334,13 @@ static void selftest(unsigned int nr, const char *name, char *args)
 
 static void selftests(char *names, char *args)
 {
-	char none[] = "", *save, *name;
+	char none[] = "", *save, *name, *next;
 	unsigned int nr = 2;
 
-	for (name = strtok_r(names, ",", &save); name;
-	     name = strtok_r(NULL, ",", &save), args = none)
-		selftest(nr++, name, args);
+	for (name = strtok_r(names, ",", &save); name; name = next) {
+		next = strtok_r(NULL, ",", &save);
+		selftest(nr++, name, next ? none : args);
+	}
 }
 
 static unsigned int count_words(const char *list)

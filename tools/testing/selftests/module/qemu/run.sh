@@ -141,6 +141,8 @@ echo "tests             $passed passed, $failed failed, $skipped skipped${TESTS:
 	fail "${planned:-no} tests were planned, and others were reported"
 ! grep -q '^not ok 1 coldplug' "$OUT/ktap.log" || fail "the coldplug failed"
 [ "$passed" -gt 0 ] || fail "no test passed"
+! grep -Eq '^  # Totals: pass:0 fail:0 .*skip:[1-9]' "$OUT/ktap.log" ||
+	fail "a program has skipped all of its tests: its KTAP says why"
 
 if [ -n "$KNOWN_FAILURES" ]; then
 	sed 's/[[:space:]]*#.*//; s/[[:space:]].*//; /^$/d' "$KNOWN_FAILURES" |
