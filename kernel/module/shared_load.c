@@ -290,8 +290,7 @@ static int merge(struct shared_load_info *load, enum shared_load_outcome outcome
 {
 	load->outcome = outcome;
 	mod_stat_inc(&merged_requests);
-	if (running)
-		mod_stat_add_long(running->bytes, &merged_bytes);
+	mod_stat_add_long(running ? running->bytes : 0, &merged_bytes);
 	return err;
 }
 
