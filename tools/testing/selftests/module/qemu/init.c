@@ -29,6 +29,7 @@
 
 #define SELFTESTS	"/selftest"
 #define MOD_STATS	"/sys/kernel/debug/modules/stats"
+#define LEAKS		"/sys/kernel/debug/kmemleak"
 #define BREAKER		"/selftest/test_modules/pl_break.ko"
 
 /* A reboot ends QEMU, which was told not to; power-off needs more of a machine. */
@@ -332,6 +333,31 @@ static void selftest(unsigned int nr, const char *name, char *args)
 		       name, status);
 }
 
+/*
+ * What the kernel's leak detector finds in the end, if there is one: it looks at
+ * nothing that is younger than five seconds, and believes what it has seen twice.
+ */
+static void look_for_leaks(unsigned int nr)
+{
+	unsigned int n = 0;
+	char line[256];
+	FILE *f;
+
+	for (int i = 0; i < 2; i++) {
+		sleep(6);
+		write_to(LEAKS, "scan");
+	}
+	f = fopen(LEAKS, "r");
+	if (!f)
+		die("open %s", LEAKS);
+	while (fgets(line, sizeof(line), f)) {
+		n += !strncmp(line, "unreferenced object", 19);
+		printf("# %s", line);
+	}
+	fclose(f);
+	printf("%sok %u leaks # %u found\n", n ? "not " : "", nr, n);
+}
+
 static void selftests(char *names, char *args)
 {
 	char none[] = "", *save, *name, *next;
@@ -341,6 +367,8 @@ static void selftests(char *names, char *args)
 		next = strtok_r(NULL, ",", &save);
 		selftest(nr++, name, next ? none : args);
 	}
+	if (!access(LEAKS, W_OK))
+		look_for_leaks(nr);
 }
 
 static unsigned int count_words(const char *list)
@@ -383,7 +411,7 @@ int main(void)
 	args = strdup(opt ? opt : "");
 	if (!programs || !args)
 		die("strdup");
-	printf("1..%u\n", 1 + count_words(programs));
+	printf("1..%u\n", 1 + count_words(programs) + !access(LEAKS, W_OK));
 	run_coldplug();
 	selftests(programs, args);
 	shut_down();

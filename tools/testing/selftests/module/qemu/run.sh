@@ -7,7 +7,7 @@ set -eu
 
 : "${ARCH:?}" "${IMAGE:?}" "${INITRAMFS:?}" "${OUT:?}" "${CPUS:?}" "${MEM:?}" "${TIMEOUT:?}"
 : "${KNOWN_FAILURES=}" "${CONTROL=}" "${TESTS=}" "${LABEL=}" "${APPEND=}" "${QEMU_ARGS=}"
-: "${PROGRAMS:?}" "${OOPS=}"
+: "${PROGRAMS:?}" "${OOPS=}" "${KUNIT=}"
 
 fail()
 {
@@ -79,6 +79,7 @@ reports='Kernel panic|BUG:|Oops|WARNING:|general protection|KASAN:|KCSAN:|UBSAN:
 reports="$reports|soft lockup|hard LOCKUP|blocked for more than|rcu.*(INFO|starved)"
 reports="$reports|circular locking|recursive locking|inconsistent lock|refcount_t:"
 reports="$reports|sleeping function called|list_(add|del) corruption|unreferenced object"
+reports="$reports|new suspected memory leaks|ODEBUG:|suspicious RCU|workqueue lockup|non-static key"
 grep -anE "$reports" "$OUT/console.log" > "$OUT/reports.log" || :
 if [ "$OOPS" = 1 ]; then
 	# A test has asked for one, which ends its process and nothing else.
@@ -118,6 +119,7 @@ names() { sed -En "s/^  $1 [0-9]+ (- )?([^ ]+).*/\2/p" "$OUT/ktap.log" | sort; }
 skipped=$(count '^ *ok .*# SKIP')
 failed=$(count '^  not ok ')
 passed=$(($(count '^  ok ') - $(count '^  ok .*# SKIP')))
+leaks=$(sed -n 's/^not ok [0-9]* leaks # //p' "$OUT/ktap.log")
 planned=$(awk '/^  1\.\.[0-9]/ { sub(/^  1\.\./, ""); n += $0 } END { print n }' "$OUT/ktap.log")
 
 echo
@@ -134,11 +136,23 @@ elif [ -n "$(figure seconds)" ]; then
 fi
 sed -En 's/^  # hammer: ((requests|loads|merged|kills|problems): .*)/hammer            \1/p' \
 	"$OUT/ktap.log"
+if [ -n "$KUNIT" ]; then
+	kunit=$(sed -n 's/.*# shared_load: \(pass:.*\)/\1/p' "$OUT/console.log")
+	echo "KUnit             ${kunit:-did not run}"
+fi
+[ -z "$leaks" ] || echo "leaks             $leaks"
 echo "tests             $passed passed, $failed failed, $skipped skipped${TESTS:+ ($TESTS)}"
 
 [ -z "$(names 'not ok')" ] || names 'not ok' | sed 's/^/  failed: /'
 [ "$((passed + failed + $(count '^  ok .*# SKIP')))" = "${planned:-none}" ] ||
 	fail "${planned:-no} tests were planned, and others were reported"
+if [ -n "$KUNIT" ]; then
+	case $kunit in
+	pass:[1-9]*' fail:0 '*) ;;
+	*) fail "KUnit: ${kunit:-the suite did not run} ($OUT/console.log)" ;;
+	esac
+fi
+[ -z "$leaks" ] || fail "memory has been lost: $leaks ($OUT/ktap.log tells where it came from)"
 ! grep -q '^not ok 1 coldplug' "$OUT/ktap.log" || fail "the coldplug failed"
 [ "$passed" -gt 0 ] || fail "no test passed"
 ! grep -Eq '^  # Totals: pass:0 fail:0 .*skip:[1-9]' "$OUT/ktap.log" ||
