@@ -7,7 +7,7 @@ set -eu
 
 : "${ARCH:?}" "${IMAGE:?}" "${INITRAMFS:?}" "${OUT:?}" "${CPUS:?}" "${MEM:?}" "${TIMEOUT:?}"
 : "${KNOWN_FAILURES=}" "${CONTROL=}" "${TESTS=}" "${LABEL=}" "${APPEND=}" "${QEMU_ARGS=}"
-: "${PROGRAMS:?}" "${OOPS=}" "${KUNIT=}"
+: "${PROGRAMS:?}" "${OOPS=}" "${KUNIT=}" "${ACCEL=}"
 
 fail()
 {
@@ -36,11 +36,13 @@ append="$append watchdog_thresh=60 hung_task_panic=1"
 append="$append sysctl.kernel.hung_task_timeout_secs=300"
 append="$append rcupdate.rcu_cpu_stall_timeout=120 parallel_load.disable_modules"
 
+case $ACCEL in
+kvm|tcg) accel=$ACCEL ;;
+'')	accel=$(ARCH=$ARCH IMAGE=$IMAGE sh "$(dirname "$0")/accel.sh") ;;
+*)	fail "ACCEL=$ACCEL is neither kvm, tcg nor empty" ;;
+esac
+
 # The console is the first serial port given to QEMU, ttyS1 the second.
-accel=tcg
-if [ "$(uname -m)" = "$(echo "$ARCH" | sed s/arm64/aarch64/)" ]; then
-	accel=kvm:tcg
-fi
 case $ARCH in
 x86_64)
 	# lpj= spares each CPU the calibration of its delay loop, which takes most
@@ -61,7 +63,7 @@ append="$append programs=$programs${CONTROL:+ control=$CONTROL}${TESTS:+ tests=$
 
 mkdir -p "$OUT"
 rm -f "$OUT/console.log" "$OUT/ktap.log" "$OUT/status"
-echo "Booting $CPUS CPUs, $MEM, at most $TIMEOUT s (console: $OUT/console.log)"
+echo "Booting $CPUS CPUs ($accel), $MEM, at most $TIMEOUT s (console: $OUT/console.log)"
 
 # shellcheck disable=SC2086 # QEMU_ARGS is a list of words
 {
