@@ -160,7 +160,7 @@ static bool waits_for_request(const struct shared_load_info *load,
 static void walk_to(struct shared_load_info *next, struct shared_load_info *from,
 		    struct list_head *walk)
 {
-	if (next->ended || next->is_live || !list_empty(&next->walk))
+	if (next->ended || (next->is_live && from->symbol) || !list_empty(&next->walk))
 		return;
 	next->before = from;
 	list_add_tail(&next->walk, walk);

@@ -7,6 +7,7 @@
 
 #define pr_fmt(fmt) "module: " fmt
 
+#include <linux/dcache.h>
 #include <linux/debugfs.h>
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
@@ -181,11 +182,11 @@ DEFINE_SHOW_ATTRIBUTE(loads);
 /* Later than others who may have made the directory. */
 static int __init load_report_init(void)
 {
-	struct dentry *dir = debugfs_lookup("modules", NULL);
+	struct dentry *found = debugfs_lookup("modules", NULL);
 
-	if (!dir)
-		dir = debugfs_create_dir("modules", NULL);
-	debugfs_create_file("loads", 0400, dir, NULL, &loads_fops);
+	debugfs_create_file("loads", 0400, found ?: debugfs_create_dir("modules", NULL),
+			    NULL, &loads_fops);
+	dput(found);
 	return 0;
 }
 late_initcall(load_report_init);

@@ -114,11 +114,18 @@ void shared_load_put(struct shared_load_info *load)
 	kfree(load);
 }
 
-/* The task is exiting, and the request it was at will not come to its end. */
+/*
+ * The task is exiting, and the request it was at will not come to its end. Or somebody
+ * runs task works in the middle of a load, such as umd_load_blob() for an init function:
+ * it lives, then, and is no longer watched.
+ */
 static void loader_died(struct callback_head *death)
 {
 	struct shared_load_info *load = container_of(death, typeof(*load), death);
 	bool in_the_way;
+
+	if (!(current->flags & PF_POSTCOREDUMP))
+		return;
 
 	spin_lock(&loads_lock);
 	in_the_way = !list_empty(&load->list) && !load->is_live;
@@ -285,12 +292,11 @@ void shared_load_live(struct shared_load_info *load)
 }
 
 /* This request gets what another one came to, having waited for @running or not. */
-static int merge(struct shared_load_info *load, enum shared_load_outcome outcome,
-		 int err, const struct shared_load_info *running)
+static int merge(struct shared_load_info *load, enum shared_load_outcome outcome, int err)
 {
 	load->outcome = outcome;
 	mod_stat_inc(&merged_requests);
-	mod_stat_add_long(running ? running->bytes : 0, &merged_bytes);
+	mod_stat_add_long(load->bytes, &merged_bytes);
 	return err;
 }
 
@@ -298,7 +304,9 @@ static int merge(struct shared_load_info *load, enum shared_load_outcome outcome
 static int shared_outcome(struct shared_load_info *load,
 			  const struct shared_load_info *running)
 {
-	load->has_waited |= running->state != SHARED_LOAD_REMOVING;
+	load->has_waited |= running->state != SHARED_LOAD_REMOVING &&
+			    running->outcome != SHARED_LOAD_LIVE;
+	load->bytes = running->bytes;
 	switch (running->outcome) {
 	case SHARED_LOAD_OWN:
 		return 0;
@@ -308,7 +316,7 @@ static int shared_outcome(struct shared_load_info *load,
 		/* Who waits for our file must not miss that it goes again. */
 		if (!list_empty(&load->list))
 			return 0;
-		return merge(load, SHARED_LOAD_LIVE, -EEXIST, running);
+		return merge(load, SHARED_LOAD_LIVE, -EEXIST);
 	case SHARED_LOAD_BROKEN:
 		/* No claim before the copy for this one: see shared_load_peek(). */
 		if (running->peeked)
@@ -323,7 +331,7 @@ static int shared_outcome(struct shared_load_info *load,
 		load->dated = running->dated;
 		break;
 	}
-	return merge(load, running->outcome, running->err, running);
+	return merge(load, running->outcome, running->err);
 }
 
 static bool has_ended(const struct shared_load_info *running)
@@ -421,7 +429,7 @@ int shared_load_claim_file(struct shared_load_info *load)
 			return 0;
 		if (is_live) {
 			shared_load_put(running);
-			return merge(load, SHARED_LOAD_LIVE, -EEXIST, NULL);
+			return merge(load, SHARED_LOAD_LIVE, -EEXIST);
 		}
 		err = wait_for_outcome(load, running);
 		if (err)
@@ -437,7 +445,7 @@ static int claim_unused(struct shared_load_info *load, const char *name)
 		if (!list_empty(&load->list))
 			set_name(load, name, SHARED_LOAD_FINISHING);
 		shared_load_live(load);
-		return merge(load, SHARED_LOAD_LIVE, -EEXIST, NULL);
+		return merge(load, SHARED_LOAD_LIVE, -EEXIST);
 	}
 	/* Loading may have been switched off while this request slept. */
 	if (modules_disabled)
@@ -530,6 +538,28 @@ int shared_load_claim(struct shared_load_info *load, const char *name)
 	return claim_name(load, name, false);
 }
 
+/* The system call is to be restarted, which is between a task and its signals. */
+static bool is_restart(int err)
+{
+	return err == -ERESTARTSYS || err == -ERESTARTNOINTR ||
+	       err == -ERESTARTNOHAND || err == -ERESTART_RESTARTBLOCK;
+}
+
+/**
+ * shared_load_decided() - note that from here on a load can only fail
+ * @load: the record of this request, which has claimed its name
+ *
+ * Who asks from now on is not told of it: what the load failed for, a symbol or a
+ * device, may be there by then.
+ *
+ * Context: The task that runs the load, before shared_load_end().
+ */
+void shared_load_decided(struct shared_load_info *load)
+{
+	if (!load->dated)
+		load->dated = atomic64_inc_return(&loads_clock);
+}
+
 /**
  * shared_load_initializing() - note that the module's init function runs
  * @load: the record of this request, which has claimed its name
@@ -546,14 +576,18 @@ void shared_load_initializing(struct shared_load_info *load)
  * @load: the record of this request, which has claimed its name
  * @err: what the init function returned, or %-EBUSY for the owner of a symbol
  *
- * An init function that gave up because its task was interrupted has not refused
- * anything: whoever waits may do better.
+ * An init function that gave up because its task was interrupted, or killed, has not
+ * refused anything: whoever waits may do better.
  *
  * Context: The task that runs the load, before shared_load_end().
  */
 void shared_load_refused(struct shared_load_info *load, int err)
 {
-	if (!signal_pending(current) || (err != -EINTR && err != -ERESTARTSYS))
+	bool own_reason = fatal_signal_pending(current) || is_restart(err) ||
+			  (signal_pending(current) && err == -EINTR);
+
+	shared_load_decided(load);
+	if (!own_reason)
 		load->outcome = SHARED_LOAD_REFUSED;
 }
 
@@ -591,13 +625,13 @@ void shared_load_removing(struct shared_load_info *load, const char *name)
 int shared_load_end(struct shared_load_info *load, int err)
 {
 	bool own_reason = signal_pending(current) || err == -ENOMEM ||
-			  err == -EFAULT || err == -EACCES || err == -EDEADLK;
+			  err == -EFAULT || err == -EACCES || err == -EDEADLK ||
+			  is_restart(err);
 
 	task_work_cancel(current, &load->death);
 
 	load->err = err;
-	if (!load->dated)
-		load->dated = atomic64_inc_return(&loads_clock);
+	shared_load_decided(load);
 	if (load->outcome == SHARED_LOAD_OWN && err && !own_reason)
 		load->outcome = SHARED_LOAD_BROKEN;
 

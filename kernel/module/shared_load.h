@@ -61,7 +61,7 @@ extern const char * const shared_load_state_names[];
  * @until_live: who waits for @is_live or @ended sleeps here
  * @until_end: who waits for @ended sleeps here
  * @task: who makes the request; never changed
- * @death: runs if @task exits before the end of the request
+ * @death: runs if @task exits before the end of the request, or else does nothing
  * @state: what @task does to the module; written by @task alone
  * @inode: the file to load, or NULL; never changed
  * @named: this request works on @name; protected by loads_lock
@@ -77,10 +77,11 @@ extern const char * const shared_load_state_names[];
  *	from; valid after @ended, the request's own before
  * @outcome: valid after @ended, the request's own before
  * @err: 0 or the errno of the request; valid after @ended
- * @bytes: the module memory it has laid out; as @err
+ * @bytes: the module memory it has laid out, or that the one which it waited for has;
+ *	as @err
  * @since: when the request came, in jiffies
  * @waits_since: when it last began to wait, in ns; its own, as @has_waited
- * @has_waited: it has waited for another load
+ * @has_waited: it has waited for another load, which failed
  * @nr_waiters: how many requests wait for this one; protected by loads_lock, as all
  *	that follows
  * @nr_reports: how many times that was logged
@@ -146,6 +147,7 @@ int shared_load_claim_file(struct shared_load_info *load);
 int shared_load_peek(struct shared_load_info *load, const char *name);
 int shared_load_claim(struct shared_load_info *load, const char *name);
 void shared_load_initializing(struct shared_load_info *load);
+void shared_load_decided(struct shared_load_info *load);
 void shared_load_refused(struct shared_load_info *load, int err);
 void shared_load_removing(struct shared_load_info *load, const char *name);
 void shared_load_live(struct shared_load_info *load);

@@ -336,6 +336,48 @@ static void an_outcome_is_not_for_who_came_after_it(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, late.led);
 }
 
+/* What it failed for may be there by the time that somebody asks. */
+static void an_error_is_dated_when_it_is_known(struct kunit *test)
+{
+	struct shared_load_info *leader = make_load("", NULL, 0);
+	struct request early = {}, late = {};
+
+	KUNIT_ASSERT_NOT_NULL(test, leader);
+	KUNIT_ASSERT_EQ(test, 0, shared_load_claim(leader, NAME));
+	start_request(test, &early);
+	await_waiters(test, NAME, 1);
+	shared_load_refused(leader, -ENODEV);
+	start_request(test, &late);
+	await_waiters(test, NAME, 2);
+	shared_load_end(leader, -ENODEV);
+	KUNIT_EXPECT_EQ(test, -ENODEV, finish(&early));
+	KUNIT_EXPECT_FALSE(test, early.led);
+	KUNIT_EXPECT_EQ(test, 0, finish(&late));
+	KUNIT_EXPECT_TRUE(test, late.led);
+}
+
+/* It is between a task and its signals, and user space is not to see it. */
+static void nobody_is_told_to_restart(struct kunit *test)
+{
+	static const int errs[] = {
+		-ERESTARTSYS, -ERESTARTNOINTR, -ERESTARTNOHAND, -ERESTART_RESTARTBLOCK
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(errs); i++) {
+		struct shared_load_info *leader = make_load("", NULL, 0);
+		struct request waiter = {};
+
+		KUNIT_ASSERT_NOT_NULL(test, leader);
+		KUNIT_ASSERT_EQ(test, 0, shared_load_claim(leader, NAME));
+		start_request(test, &waiter);
+		await_waiters(test, NAME, 1);
+		shared_load_refused(leader, errs[i]);
+		shared_load_end(leader, errs[i]);
+		KUNIT_EXPECT_EQ(test, 0, finish(&waiter));
+		KUNIT_EXPECT_TRUE(test, waiter.led);
+	}
+}
+
 static void other_names_do_not_wait(struct kunit *test)
 {
 	struct request a = {}, b = { .name = NAME "2" };
@@ -443,6 +485,8 @@ static struct kunit_case shared_load_cases[] = {
 	KUNIT_CASE(a_peek_is_a_claim_to_that_name_alone),
 	KUNIT_CASE(who_comes_after_the_end_starts_afresh),
 	KUNIT_CASE(an_outcome_is_not_for_who_came_after_it),
+	KUNIT_CASE(an_error_is_dated_when_it_is_known),
+	KUNIT_CASE(nobody_is_told_to_restart),
 	KUNIT_CASE(other_names_do_not_wait),
 	KUNIT_CASE(names_are_compared_to_their_last_letter),
 	KUNIT_CASE(the_last_reference_is_the_waiters),

@@ -20,7 +20,6 @@
 #include "../kselftest_harness.h"
 #include "pl_request.h"
 
-#define REPORT_SECS	"/sys/module/module/parameters/load_report_secs"
 #define DEBUGFS		"/sys/kernel/debug"
 #define LOADS		DEBUGFS "/modules/loads"
 #define LOADS_HEAD	"# module state task age waiters waits-for"

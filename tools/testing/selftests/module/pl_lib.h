@@ -24,6 +24,7 @@
 #define GATES		"/sys/module/" CTL "/parameters"
 #define STATS		"/sys/kernel/debug/modules/stats"
 #define DISABLED	"/proc/sys/kernel/modules_disabled"
+#define REPORT_SECS	"/sys/module/module/parameters/load_report_secs"
 
 /* The section that has the name, among others. */
 #define THIS_MODULE	".gnu.linkonce.this_module"

@@ -8,6 +8,7 @@
  *	control=WHAT	do not test, break: see break_guest()
  *	programs=NAMES	the selftests to run, separated by commas
  *	tests=ARGS	arguments for the last of them, separated by commas
+ *	leaks=no	do not look for them: a task that dies leaves some
  */
 
 #include <dirent.h>
@@ -333,6 +334,13 @@ static void selftest(unsigned int nr, const char *name, char *args)
 		       name, status);
 }
 
+static bool wants_leaks(void)
+{
+	const char *opt = boot_option("leaks");
+
+	return !access(LEAKS, W_OK) && !(opt && !strcmp(opt, "no"));
+}
+
 /*
  * What the kernel's leak detector finds in the end, if there is one: it looks at
  * nothing that is younger than five seconds, and believes what it has seen twice.
@@ -367,7 +375,7 @@ static void selftests(char *names, char *args)
 		next = strtok_r(NULL, ",", &save);
 		selftest(nr++, name, next ? none : args);
 	}
-	if (!access(LEAKS, W_OK))
+	if (wants_leaks())
 		look_for_leaks(nr);
 }
 
@@ -411,7 +419,7 @@ int main(void)
 	args = strdup(opt ? opt : "");
 	if (!programs || !args)
 		die("strdup");
-	printf("1..%u\n", 1 + count_words(programs) + !access(LEAKS, W_OK));
+	printf("1..%u\n", 1 + count_words(programs) + wants_leaks());
 	run_coldplug();
 	selftests(programs, args);
 	shut_down();

@@ -26,7 +26,7 @@ fi
 	fail "KNOWN_FAILURES=$KNOWN_FAILURES: no such file"
 case $OOPS in
 '') on_oops=oops=panic ;;
-1) on_oops=parallel_load.oops ;;
+1) on_oops="parallel_load.oops leaks=no" ;;
 *) fail "OOPS=$OOPS is neither 1 nor empty" ;;
 esac
 
