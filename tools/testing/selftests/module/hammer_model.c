@@ -526,4 +526,3 @@ void check_leftovers(void)
 		}
 	}
 }
-
