@@ -186,10 +186,11 @@ struct shared_load_info *shared_load_alloc(void)
  * @flags: the flags of finit_module()
  *
  * Context: Process context, may sleep.
- * Return: The record, for shared_load_end() whatever comes, or an ERR_PTR():
- * * %-EFAULT - @uargs cannot be read
- * * %-EINVAL - @uargs is longer than any string may be
- * * %-ENOMEM - out of memory
+ * Return:
+ * * the record, for shared_load_end() whatever comes
+ * * ERR_PTR(-EFAULT) - @uargs cannot be read
+ * * ERR_PTR(-EINVAL) - @uargs is longer than any string may be
+ * * ERR_PTR(-ENOMEM) - out of memory
  */
 struct shared_load_info *shared_load_start(const struct inode *inode,
 					   const char __user *uargs, int flags)
@@ -655,8 +656,9 @@ int shared_load_end(struct shared_load_info *load, int err)
  * @timeout: how long to wait at most, in jiffies
  *
  * Context: Process context, module_mutex not held. Sleeps.
- * Return: What is left of @timeout and at least 1, 0 if it ran out or the task that
- * loaded the module is dead, or
+ * Return:
+ * * what is left of @timeout, and at least 1
+ * * 0 - it ran out, or the task that loaded the module is dead
  * * %-EDEADLK - the load waits for this request
  * * %-ERESTARTSYS - a signal came in
  */
