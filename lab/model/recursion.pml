@@ -119,7 +119,10 @@ inline new_request(r, m, load)
 
 #define IN(r)	(behind & (1 << (r)))
 
-/* Unless it is there, or waits for nothing any more. */
+/*
+ * Unless it is there, or waits for nothing any more. What is live waits for nothing here;
+ * the kernel looks, for a notifier of that might ask for a module.
+ */
 inline walk_to(next, from)
 {
 	if
