@@ -15,8 +15,8 @@
 
 /* In an order in which they can be unloaded. */
 static const char * const all_modules[] = {
-	"pl_chain", "pl_user", "pl_gate", "pl_gate2", "pl_gate3", "pl_ring1",
-	"pl_ring2", "pl_wide", "pl_big", CTL,
+	"pl_chain", "pl_both", "pl_user", "pl_gate", "pl_gate2", "pl_gate3",
+	"pl_ring1", "pl_ring2", "pl_wide", "pl_big", CTL,
 };
 
 /* Time */
@@ -477,6 +477,30 @@ struct image *make_bad_vermagic(struct pl *pl, const char *name)
 	struct image *image = make_image(pl, name);
 
 	return image && spoil_vermagic(image) ? image : NULL;
+}
+
+/* Which of two symbols that @image needs is looked up first? NULL: it needs neither. */
+const char *first_needed(const struct image *image, const char *one, const char *two)
+{
+	const struct elf_shdr *tab = find_section(image, ".symtab");
+	const struct elf_shdr *strings = find_section(image, ".strtab");
+	const struct elf_sym *sym;
+	size_t i;
+
+	if (!tab || !strings)
+		return NULL;
+	sym = image->data + tab->sh_offset;
+	for (i = 0; i < tab->sh_size / sizeof(*sym); i++) {
+		const char *name = image->data + strings->sh_offset + sym[i].st_name;
+
+		if (sym[i].st_shndx != SHN_UNDEF)
+			continue;
+		if (!strcmp(name, one))
+			return one;
+		if (!strcmp(name, two))
+			return two;
+	}
+	return NULL;
 }
 
 /*

@@ -129,6 +129,7 @@ void *map_to_end(const void *data, size_t len);
 struct image *make_unreadable(struct pl *pl, const char *name);
 bool spoil_vermagic(struct image *image);
 struct image *make_bad_vermagic(struct pl *pl, const char *name);
+const char *first_needed(const struct image *image, const char *one, const char *two);
 bool spoil_last_symbol(struct image *image);
 bool follow_log(struct kernel_log *log);
 int count_lines(struct kernel_log *log, const char *text);

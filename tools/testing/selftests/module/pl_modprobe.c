@@ -12,6 +12,7 @@
  *
  *	self	this process
  *	child	a child of it
+ *	pair	two children of it, at the same time
  *	shell	this program, run by a shell, as by an "install" line of modprobe.d
  *	orphan	a process that does not descend from this one any more
  *
@@ -124,7 +125,7 @@ static int obey(const char *self, const char *name, const char *file,
 		const char *way, const char *how, const char *params)
 {
 	char command[2 * PATH_MAX];
-	pid_t pid;
+	pid_t pid, other;
 
 	if (!strcmp(how, "self"))
 		return load_and_tell(name, file, way, params);
@@ -139,7 +140,12 @@ static int obey(const char *self, const char *name, const char *file,
 	pid = fork();
 	if (!pid)
 		_exit(load_and_tell(name, file, way, params));
-	return status_of(pid);
+	if (strcmp(how, "pair"))
+		return status_of(pid);
+	other = fork();
+	if (!other)
+		_exit(load_and_tell(name, file, way, params));
+	return status_of(pid) | status_of(other);
 }
 
 int main(int argc, char *argv[])

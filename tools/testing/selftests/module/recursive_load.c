@@ -143,8 +143,11 @@ static int count_told(const struct rec *rec, const char *name, int err,
 	return n;
 }
 
-/* Somebody who has been asked for @name, or for any, and has not answered, or 0. */
-static pid_t find_asking(const struct rec *rec, const char *name)
+/*
+ * The one number @nth, from 0, of those who have been asked for @name, or for any,
+ * and have not answered, or 0.
+ */
+static pid_t find_asking(const struct rec *rec, const char *name, int nth)
 {
 	char path[128], line[256], told_name[64], got[32];
 	static char text[65536];
@@ -160,26 +163,35 @@ static pid_t find_asking(const struct rec *rec, const char *name)
 		    (name && strcmp(name, told_name)))
 			continue;
 		snprintf(got, sizeof(got), "got %d ", pid);
-		if (!strstr(text, got) && !strchr("?XZ", task_state(pid)))
+		if (!strstr(text, got) && !strchr("?XZ", task_state(pid)) && !nth--)
 			return pid;
 	}
 	return 0;
 }
 
-/* Is the helper that was asked for @name asleep in its system call? */
+/* How many helpers that were asked for @name are asleep in their system calls? */
+static int count_sleeping(const struct rec *rec, const char *name)
+{
+	bool by_file = strcmp(rec->helps, "init_module");
+	long nr = by_file ? __NR_finit_module : __NR_init_module;
+	int i, n = 0;
+	pid_t pid;
+
+	for (i = 0; (pid = find_asking(rec, name, i)); i++)
+		n += in_syscall(pid, nr) && task_state(pid) == 'S' &&
+		     in_syscall(pid, nr);
+	return n;
+}
+
 static bool helper_sleeps(const struct rec *rec, const char *name)
 {
-	long nr = rec->way == INIT_MODULE ? __NR_init_module : __NR_finit_module;
-	pid_t pid = find_asking(rec, name);
-
-	return pid && in_syscall(pid, nr) && task_state(pid) == 'S' &&
-	       in_syscall(pid, nr);
+	return count_sleeping(rec, name) == 1;
 }
 
 /* Is none left? */
 static bool kill_helpers(const struct rec *rec)
 {
-	pid_t pid = find_asking(rec, NULL);
+	pid_t pid = find_asking(rec, NULL, 0);
 
 	if (pid)
 		kill(pid, SIGKILL);
@@ -306,14 +318,12 @@ static void wait_for_line(struct rec *rec)
 	set_deadline(&rec->pl, TEST_LIMIT);
 }
 
-/* One line in the log tells of one refusal, and this is it. */
-static void expect_refusal(struct __test_metadata *_metadata, struct rec *rec,
-			   const struct link *link)
+static const char *refusal_of(const struct link *link)
 {
 	static const char * const words[] = {
 		"module: ", " is not to wait for ", ", which waits for ",
 	};
-	char line[1024];
+	static char line[1024];
 	size_t len = 0;
 	int i;
 
@@ -323,10 +333,16 @@ static void expect_refusal(struct __test_metadata *_metadata, struct rec *rec,
 				link[i].module ? " of " : "", link[i].comm,
 				link[i].pid);
 	snprintf(line + len, sizeof(line) - len, REFUSED);
+	return line;
+}
 
+/* One line in the log tells of one refusal, and this is it. */
+static void expect_refusal(struct __test_metadata *_metadata, struct rec *rec,
+			   const struct link *link)
+{
 	wait_for_line(rec);
 	EXPECT_EQ(1, count_lines(&rec->log, REFUSED));
-	EXPECT_STREQ(line, find_line(&rec->log, REFUSED, 0) ?: "no line");
+	EXPECT_STREQ(refusal_of(link), find_line(&rec->log, REFUSED, 0) ?: "no line");
 	if (read_stat("Mods ever loaded") >= 0)
 		EXPECT_EQ(rec->refused + 1, read_stat("Recursions refused"));
 }
@@ -695,6 +711,127 @@ TEST_F_TIMEOUT(recursion, outsider_in_a_circle_succeeds, HARNESS_LIMIT)
 	});
 }
 
+/*
+ * The outsider waits for the module that asks, with a file of it in its hands that
+ * the helper is to wait for.
+ */
+TEST_F_TIMEOUT(recursion, outsider_that_has_the_file_gets_eexist, HARNESS_LIMIT)
+{
+	const char *params = "gate=0 ask=pl_gate";
+	struct rec *rec = &self->rec;
+	struct pl *pl = &rec->pl;
+	struct group g, outsider;
+	pid_t pid = 0;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	rec->helps = "finit_module";
+	plan(_metadata, rec, "pl_gate", "pl_gate", "self", params);
+	g = gather(_metadata, pl, 1, "pl_gate",
+		   rec->way == ONE_FILE ? COPIES : rec->way, params);
+	outsider = gather(_metadata, pl, 1, "pl_gate", ONE_FILE, params);
+	assert_in_gate(_metadata, pl, &g, 0);
+	assert_asleep(_metadata, pl, &outsider);
+	ASSERT_TRUE(set_gate(0, "open"));
+	assert_end(_metadata, rec, &g, &outsider, 1);
+
+	expect_all(_metadata, &g, 0);
+	expect_all(_metadata, &outsider, EEXIST);
+	EXPECT_EQ(1, count_told(rec, "pl_gate", EDEADLK, &pid));
+	expect_refusal(_metadata, rec, (struct link[]){
+		HELPER(pid),
+		LOAD(NULL, outsider),
+		LOAD("pl_gate", g),
+		HELPER(pid),
+		END,
+	});
+}
+
+/*
+ * It is an outsider that closes the circle. pl_both needs a symbol of each of two
+ * modules, and waits for the first. The second asks for pl_both: nothing is wrong
+ * with that, and @n helpers, who do it @how, sleep. Now the first is live, and the
+ * outsider has to wait for the second. Those who sleep are refused.
+ */
+static void close_by_outsider(struct __test_metadata *_metadata, struct rec *rec,
+			      const char *how, int n)
+{
+	static const char * const names[] = { "pl_gate", "pl_gate2" };
+	struct group first, second, outsider;
+	const struct image *image;
+	const char *needed, *line;
+	struct pl *pl = &rec->pl;
+	pid_t pid[2] = {};
+	int i, one;
+
+	image = get_image(pl, "pl_both");
+	ASSERT_NE(NULL, image);
+	needed = first_needed(image, "pl_gate_answer", "pl_gate2_answer");
+	ASSERT_NE(NULL, needed);
+	one = strcmp(needed, "pl_gate_answer") ? 1 : 0;
+
+	plan(_metadata, rec, "pl_both", "pl_both", how, "");
+	first = gather(_metadata, pl, 1, names[one], rec->way, "gate=0");
+	second = gather(_metadata, pl, 1, names[!one], rec->way,
+			"gate=1 ask=pl_both");
+	outsider = gather(_metadata, pl, 1, "pl_both", rec->way, "");
+	assert_in_gate(_metadata, pl, &first, 0);
+	assert_in_gate(_metadata, pl, &second, 1);
+	assert_asleep(_metadata, pl, &outsider);
+	ASSERT_TRUE(set_gate(1, "open"));
+	ASSERT_TRUE(comes_true(pl, count_sleeping(rec, "pl_both") == n))
+		TH_LOG("%d of %d helpers asleep", count_sleeping(rec, "pl_both"), n);
+	for (i = 0; i < n; i++)
+		pid[i] = find_asking(rec, "pl_both", i);
+	ASSERT_TRUE(all_fall_asleep(pl, &outsider));
+	EXPECT_EQ(0, count_answered(&second));
+	expect_no_refusal(_metadata, rec);
+
+	ASSERT_TRUE(set_gate(0, "open"));
+	assert_answered(_metadata, pl, &first);
+	assert_end(_metadata, rec, &second, &outsider, n);
+	expect_all(_metadata, &first, 0);
+	expect_all(_metadata, &second, 0);
+	expect_all(_metadata, &outsider, 0);
+	expect_told(_metadata, rec, "pl_both", n, EDEADLK);
+
+	set_deadline(pl, ANSWER_LIMIT);
+	EXPECT_TRUE(comes_true(pl, count_lines(&rec->log, REFUSED) >= n));
+	EXPECT_EQ(n, count_lines(&rec->log, REFUSED));
+	for (i = 0; i < n; i++) {
+		line = refusal_of((struct link[]){
+			HELPER(pid[i]),
+			LOAD("pl_both", outsider),
+			LOAD(names[!one], second),
+			HELPER(pid[i]),
+			END,
+		});
+		EXPECT_EQ(1, count_lines(&rec->log, line))
+			TH_LOG("not in the log: %s", line);
+	}
+	if (read_stat("Mods ever loaded") >= 0)
+		EXPECT_EQ(rec->refused + n, read_stat("Recursions refused"));
+}
+
+TEST_F_TIMEOUT(recursion, outsider_that_closes_the_circle_succeeds, HARNESS_LIMIT)
+{
+	struct rec *rec = &self->rec;
+
+	if (rec->pl.cannot)
+		SKIP(return, "%s", rec->pl.cannot);
+	close_by_outsider(_metadata, rec, "self", 1);
+}
+
+TEST_F_TIMEOUT(recursion, outsider_that_closes_two_circles_succeeds, HARNESS_LIMIT)
+{
+	struct rec *rec = &self->rec;
+
+	if (rec->pl.cannot)
+		SKIP(return, "%s", rec->pl.cannot);
+	close_by_outsider(_metadata, rec, "pair", 2);
+}
+
 /* The same parameters are no reason to share an answer that is one's own fault. */
 TEST_F_TIMEOUT(recursion, others_who_wait_meanwhile_get_eexist, HARNESS_LIMIT)
 {
@@ -793,7 +930,7 @@ TEST_F_TIMEOUT(recursion, orphan_of_the_helper_can_be_killed, HARNESS_LIMIT)
 	release(_metadata, &g);
 	ASSERT_TRUE(comes_true(pl, helper_sleeps(rec, "pl_gate")));
 	EXPECT_EQ(0, count_answered(&g));
-	pid = find_asking(rec, "pl_gate");
+	pid = find_asking(rec, "pl_gate", 0);
 	ASSERT_LT(0, pid);
 	EXPECT_EQ(0, kill(pid, SIGKILL));
 	assert_end(_metadata, rec, &g, NULL, 0);
@@ -948,7 +1085,7 @@ static void storm(struct __test_metadata *_metadata, struct rec *rec,
 		EXPECT_EQ(0, wrong)
 			TH_LOG("%s %s: %s", order[i], params[i], answers(&g[i]));
 	}
-	ASSERT_TRUE(comes_true(pl, !find_asking(rec, NULL)));
+	ASSERT_TRUE(comes_true(pl, !find_asking(rec, NULL, 0)));
 	expect_no_refusal(_metadata, rec);
 
 	for (i = base; i < pl->used; i++)

@@ -9,6 +9,7 @@
 int pl_gate_enter(unsigned int nr, bool killable);
 int pl_gate_answer(void);
 int pl_gate_other(void);
+int pl_gate2_answer(void);
 int pl_user_answer(void);
 int pl_ring1_answer(void);
 int pl_ring2_answer(void);
