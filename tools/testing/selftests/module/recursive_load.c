@@ -1040,6 +1040,18 @@ static const char * const orders[][3] = {
 	{ "pl_gate3", "pl_gate2", "pl_gate" },
 };
 
+/* All requests from number @base on are answered: as if there had been none. */
+static void clear_away(struct __test_metadata *_metadata, struct pl *pl, int base)
+{
+	int i;
+
+	for (i = base; i < pl->used; i++)
+		ASSERT_TRUE(comes_true(pl, reap(&pl->req[i])));
+	memset(pl->req + base, 0, (pl->used - base) * sizeof(*pl->req));
+	pl->used = base;
+	ASSERT_TRUE(comes_true(pl, unload_all_but(CTL)));
+}
+
 /*
  * STORM requests, for the modules in @order by turns. The first asks for the
  * second and that for the third, or both ask for the third. @removals of them are
@@ -1088,16 +1100,12 @@ static void storm(struct __test_metadata *_metadata, struct rec *rec,
 	ASSERT_TRUE(comes_true(pl, !find_asking(rec, NULL, 0)));
 	expect_no_refusal(_metadata, rec);
 
-	for (i = base; i < pl->used; i++)
-		ASSERT_TRUE(comes_true(pl, reap(&pl->req[i])));
 	for (i = 0; i < 3; i++) {
 		close(g[i].barrier);
 		if (gone[i].n)
 			close(gone[i].barrier);
 	}
-	memset(pl->req + base, 0, (pl->used - base) * sizeof(*pl->req));
-	pl->used = base;
-	ASSERT_TRUE(comes_true(pl, unload_all_but(CTL)));
+	clear_away(_metadata, pl, base);
 }
 
 static void storms(struct __test_metadata *_metadata, struct rec *rec,
@@ -1127,6 +1135,110 @@ TEST_F_TIMEOUT(acyclic, nobody_is_refused_amid_removals, 4 * HARNESS_LIMIT)
 	if (rec->pl.cannot)
 		SKIP(return, "%s", rec->pl.cannot);
 	storms(_metadata, rec, REMOVALS);
+}
+
+/*
+ * Three loads, each of which waits for the next by way of a helper, or by way of a
+ * helper and a symbol, and whoever wants any of that as well: all of them sleep,
+ * and each helper of the first waits for a load that waits for a helper too.
+ */
+struct chain {
+	const char *name[3];	/* each by a load of its own, in a gate */
+	const char *asked[2];	/* what the first and the second ask for */
+};
+
+static void sleep_in_chain(struct __test_metadata *_metadata, struct rec *rec,
+			   const struct chain *chain, bool last_first)
+{
+	static const char * const wanted[] = {
+		"pl_gate", "pl_gate2", "pl_gate3", "pl_user",
+	};
+	struct group g[3], more[ARRAY_SIZE(wanted)];
+	struct pl *pl = &rec->pl;
+	int i, wrong, base = pl->used;
+	char params[64];
+
+	forget(rec);
+	for (i = 0; i < 3; i++) {
+		snprintf(params, sizeof(params), "gate=%d ask=%s", i,
+			 i < 2 ? chain->asked[i] : "");
+		g[i] = gather(_metadata, pl, 1, chain->name[i], rec->way, params);
+		assert_in_gate(_metadata, pl, &g[i], i);
+		if (i < 2)
+			plan(_metadata, rec, chain->asked[i], chain->asked[i],
+			     "self", "");
+	}
+	for (i = 0; i < 2; i++) {
+		int nr = last_first ? !i : i;
+
+		ASSERT_TRUE(set_gate(nr, "open"));
+		ASSERT_TRUE(comes_true(pl, helper_sleeps(rec, chain->asked[nr]) ||
+				       count_told(rec, NULL, -1, NULL)));
+		ASSERT_EQ(0, count_told(rec, NULL, -1, NULL))
+			TH_LOG("%s, asked for by %s: %d x EDEADLK", chain->asked[nr],
+			       chain->name[nr], count_told(rec, NULL, EDEADLK, NULL));
+	}
+	for (i = 0; i < (int)ARRAY_SIZE(wanted); i++) {
+		more[i] = gather(_metadata, pl, STORM / ARRAY_SIZE(wanted), wanted[i],
+				 rec->way, "");
+		assert_asleep(_metadata, pl, &more[i]);
+	}
+	expect_no_refusal(_metadata, rec);
+	EXPECT_EQ(0, count_answered(&g[0]) + count_answered(&g[1]));
+	EXPECT_EQ(1, count_sleeping(rec, chain->asked[0]));
+	EXPECT_EQ(1, count_sleeping(rec, chain->asked[1]));
+
+	ASSERT_TRUE(set_gate(2, "open"));
+	for (i = 0; i < 3; i++) {
+		assert_answered(_metadata, pl, &g[i]);
+		expect_all(_metadata, &g[i], 0);
+		close(g[i].barrier);
+	}
+	for (i = 0; i < (int)ARRAY_SIZE(wanted); i++) {
+		assert_answered(_metadata, pl, &more[i]);
+		wrong = more[i].n - count_err(&more[i], 0) - count_err(&more[i], EEXIST);
+		EXPECT_EQ(0, wrong)
+			TH_LOG("%s: %s", wanted[i], answers(&more[i]));
+		close(more[i].barrier);
+	}
+	ASSERT_TRUE(comes_true(pl, count_told(rec, NULL, -1, NULL) == 2));
+	expect_no_refusal(_metadata, rec);
+	clear_away(_metadata, pl, base);
+}
+
+TEST_F_TIMEOUT(acyclic, all_sleep_in_a_chain_and_nobody_is_refused, 2 * HARNESS_LIMIT)
+{
+	struct rec *rec = &self->rec;
+	struct chain chain;
+	size_t i;
+
+	if (rec->pl.cannot)
+		SKIP(return, "%s", rec->pl.cannot);
+
+	for (i = 0; i < 2 * ARRAY_SIZE(orders); i++) {
+		set_deadline(&rec->pl, TEST_LIMIT);
+		memcpy(chain.name, orders[i / 2], sizeof(chain.name));
+		memcpy(chain.asked, chain.name + 1, sizeof(chain.asked));
+		sleep_in_chain(_metadata, rec, &chain, i % 2);
+	}
+}
+
+/* What the first asks for is pl_user: its load, by the helper, waits for a symbol. */
+TEST_F_TIMEOUT(acyclic, all_sleep_for_a_symbol_and_nobody_is_refused, HARNESS_LIMIT)
+{
+	static const struct chain chain = {
+		{ "pl_gate2", "pl_gate", "pl_gate3" }, { "pl_user", "pl_gate3" },
+	};
+	struct rec *rec = &self->rec;
+	int i;
+
+	if (rec->pl.cannot)
+		SKIP(return, "%s", rec->pl.cannot);
+
+	for (i = 0; i < 2; i++) {
+		set_deadline(&rec->pl, TEST_LIMIT);
+		sleep_in_chain(_metadata, rec, &chain, i);
+	}
 }
 
 /* A request waits for a symbol of a module that asks for others: no circle. */
