@@ -76,6 +76,7 @@ struct rec {
 	char dir[64];		/* the helper's */
 	struct kernel_log log;
 	long long refused;	/* "Recursions refused" before */
+	char report_secs[16];	/* as it was, if a test has changed it, or "" */
 };
 
 /* The helper */
@@ -239,6 +240,8 @@ static void teardown_helper(struct __test_metadata *_metadata, struct rec *rec)
 	char path[128];
 
 	restore_modprobe_path();
+	if (rec->report_secs[0])
+		write_file(REPORT_SECS, rec->report_secs);
 	if (rec->dir[0]) {
 		set_deadline(&rec->pl, TEARDOWN_LIMIT);
 		EXPECT_TRUE(comes_true(&rec->pl, kill_helpers(rec)));
@@ -937,6 +940,39 @@ TEST_F_TIMEOUT(recursion, orphan_of_the_helper_can_be_killed, HARNESS_LIMIT)
 
 	expect_all(_metadata, &g, 0);
 	expect_no_refusal(_metadata, rec);
+}
+
+/* It is not refused, but the log tells what the load waits for, and whom to kill. */
+TEST_F_TIMEOUT(recursion, orphan_of_the_helper_is_reported, HARNESS_LIMIT)
+{
+	struct rec *rec = &self->rec;
+	struct pl *pl = &rec->pl;
+	const char *line;
+	struct group g;
+	int secs, pid;
+	char head[128], tail[64];
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+	ASSERT_TRUE(read_file(REPORT_SECS, rec->report_secs, sizeof(rec->report_secs)) &&
+		    write_file(REPORT_SECS, "1"))
+		TH_LOG(REPORT_SECS ": %s", strerror(errno));
+
+	plan(_metadata, rec, "pl_gate", "pl_gate", "orphan", "");
+	g = gather(_metadata, pl, 1, "pl_gate", rec->way, "ask=pl_gate");
+	release(_metadata, &g);
+	ASSERT_TRUE(comes_true(pl, helper_sleeps(rec, "pl_gate")));
+	snprintf(head, sizeof(head), "module: pl_gate: recursive_load[%d] has been ",
+		 g.req[0].pid);
+	ASSERT_TRUE(comes_true(pl, count_lines(&rec->log, head)));
+	line = find_line(&rec->log, head, 0) + strlen(head);
+	EXPECT_TRUE(sscanf(line, "initializing it for %d s, waiting for helper [%d]%63[^\n]",
+			   &secs, &pid, tail) == 3 && !strcmp(tail, "; 1 request waits"))
+		TH_LOG("%s", line);
+	EXPECT_EQ(0, count_answered(&g));
+	expect_no_refusal(_metadata, rec);
+	kill_helpers(rec);
+	assert_end(_metadata, rec, &g, NULL, 0);
 }
 
 /*
