@@ -264,6 +264,9 @@ static void set_name(struct shared_load_info *load, const char *name,
 	strscpy(load->name, name, sizeof(load->name));
 	load->named = true;
 	load->state = state;
+	/* How long the work takes is what counts: it has only waited so far. */
+	if (load->waits_since)
+		load->since = jiffies;
 	if (list_empty(&load->list))
 		list_add(&load->list, &running_loads);
 	spin_unlock(&loads_lock);
@@ -368,12 +371,16 @@ static long sleep_on(struct shared_load_info *load, struct shared_load_info *run
 							has_ended(running) || is_refused(load) ||
 							(symbol && READ_ONCE(running->is_live)),
 							slice);
-		if (left || slice == timeout)
+		if (left)
 			break;
 		slept += slice;
+		/* Before it gives up, if that comes to the same time. */
+		if (shared_load_report_due(nth) <= slept)
+			shared_load_report(running, nth);
+		if (slice == timeout)
+			break;
 		if (timeout != MAX_SCHEDULE_TIMEOUT)
 			timeout -= slice;
-		shared_load_report(running, nth);
 	}
 	refused = shared_load_stops_waiting(load);
 	if (left <= 0)

@@ -79,8 +79,9 @@ extern const char * const shared_load_state_names[];
  * @err: 0 or the errno of the request; valid after @ended
  * @bytes: the module memory it has laid out, or that the one which it waited for has;
  *	as @err
- * @since: when the request came, in jiffies
- * @waits_since: when it last began to wait, in ns; its own, as @has_waited
+ * @since: when the request came or, if it waited then, got its name; in jiffies,
+ *	protected by loads_lock
+ * @waits_since: when it last began to wait, in ns, or 0; its own, as @has_waited
  * @has_waited: it has waited for another load, which failed
  * @nr_waiters: how many requests wait for this one; protected by loads_lock, as all
  *	that follows

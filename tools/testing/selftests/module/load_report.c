@@ -233,6 +233,35 @@ TEST_F_TIMEOUT(report, symbol_that_is_waited_for_is_named, HARNESS_LIMIT)
 	assert_answered(_metadata, pl, &first);
 }
 
+/* What counts is how long the one that works has worked, not how long it has waited. */
+TEST_F_TIMEOUT(report, wait_before_a_takeover_does_not_count, HARNESS_LIMIT)
+{
+	struct group first, rest;
+	struct report *r = &self->r;
+	struct pl *pl = &r->pl;
+	struct long_load l;
+	double start;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	set_report_secs(_metadata, "1");
+	hold(_metadata, pl, 3, variant->way, "gate=0", "gate=0", &first, &rest);
+	/* At 1, 2, and 4 seconds. */
+	ASSERT_TRUE(comes_true(pl, find_report(r, "pl_gate", first.req[0].pid, 2, &l)));
+	start = seconds();
+	ASSERT_TRUE(kill_and_reap(pl, &first.req[0]));
+	/* One of the two works, and the other waits and tells. */
+	ASSERT_TRUE(comes_true(pl, find_report(r, "pl_gate", rest.req[0].pid, 0, &l) ||
+			       find_report(r, "pl_gate", rest.req[1].pid, 0, &l)))
+		TH_LOG("%s", find_line(&r->log, LONG, 3));
+	EXPECT_STREQ("initializing", l.state);
+	EXPECT_GE(seconds() - start, l.secs);
+	ASSERT_TRUE(set_gate(0, "open"));
+	assert_answered(_metadata, pl, &rest);
+	expect_success(_metadata, &rest, NULL);
+}
+
 TEST_F_TIMEOUT(report, long_removal_is_logged, HARNESS_LIMIT)
 {
 	struct group first, removal, rest;
