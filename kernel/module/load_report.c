@@ -149,6 +149,21 @@ void shared_load_trace_answer(const struct shared_load_info *load,
 }
 
 /**
+ * shared_load_trace_late_answer() - note an answer that took no more waiting
+ * @load: the record of the request; if it has not waited before, nothing is noted
+ * @name: the module's name
+ * @err: the answer, an errno
+ *
+ * Context: Any.
+ */
+void shared_load_trace_late_answer(const struct shared_load_info *load,
+				   const char *name, int err)
+{
+	if (load->waits_since)
+		trace_module_load_answer(name, err);
+}
+
+/**
  * shared_load_trace_takeover() - note that a request goes on where another failed
  * @load: the record of the request
  *

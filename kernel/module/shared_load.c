@@ -436,6 +436,7 @@ int shared_load_claim_file(struct shared_load_info *load)
 		if (!running)
 			return 0;
 		if (is_live) {
+			shared_load_trace_late_answer(load, running->name, -EEXIST);
 			shared_load_put(running);
 			return merge(load, SHARED_LOAD_LIVE, -EEXIST);
 		}
@@ -485,6 +486,8 @@ static int claim_name(struct shared_load_info *load, const char *name, bool peek
 		running = shared_load_find(load, name);
 		if (!running)
 			err = claim_unused(load, name);
+		if (err)
+			shared_load_trace_late_answer(load, name, err);
 		if (!counted && (running || err == -EEXIST))
 			count_duplicate(name);
 		counted = true;

@@ -175,6 +175,8 @@ void shared_load_trace_wait(struct shared_load_info *load,
 			    const struct shared_load_info *running);
 void shared_load_trace_answer(const struct shared_load_info *load,
 			      const struct shared_load_info *running, int err);
+void shared_load_trace_late_answer(const struct shared_load_info *load,
+				   const char *name, int err);
 void shared_load_trace_takeover(const struct shared_load_info *load);
 
 #endif /* _KERNEL_MODULE_SHARED_LOAD_H */

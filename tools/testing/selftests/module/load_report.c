@@ -417,7 +417,8 @@ static void start_tracing(struct __test_metadata *_metadata, struct report *r)
 		"/sys/kernel/tracing", DEBUGFS "/tracing",
 	};
 	static const char * const events[] = {
-		"module_load_wait", "module_load_wait_end", "module_load_takeover",
+		"module_load_wait", "module_load_wait_end", "module_load_answer",
+		"module_load_takeover",
 	};
 	char path[256];
 	size_t i;
@@ -478,7 +479,7 @@ static void show_trace(const struct report *r)
 
 TEST_F_TIMEOUT(report, waits_are_traced_with_their_reason, HARNESS_LIMIT)
 {
-	struct group first, file, name, user, live, removal, loads;
+	struct group first, file, name, copy, user, live, removal, loads;
 	struct report *r = &self->r;
 	struct pl *pl = &r->pl;
 	char what[128];
@@ -492,6 +493,7 @@ TEST_F_TIMEOUT(report, waits_are_traced_with_their_reason, HARNESS_LIMIT)
 	first = gather(_metadata, pl, 1, "pl_gate", ONE_FILE, "gate=0");
 	file = gather(_metadata, pl, 1, "pl_gate", ONE_FILE, "gate=0");
 	name = gather(_metadata, pl, 1, "pl_gate", INIT_MODULE, "gate=0");
+	copy = gather(_metadata, pl, 1, "pl_gate", COPIES, "gate=0");
 	user = gather(_metadata, pl, 1, "pl_user", variant->way, "");
 	live = gather(_metadata, pl, 1, "pl_gate2", variant->way,
 		      "gate=2 exit_gate=1");
@@ -500,6 +502,7 @@ TEST_F_TIMEOUT(report, waits_are_traced_with_their_reason, HARNESS_LIMIT)
 	assert_in_gate(_metadata, pl, &first, 0);
 	assert_asleep(_metadata, pl, &file);
 	assert_asleep(_metadata, pl, &name);
+	assert_asleep(_metadata, pl, &copy);
 	assert_asleep(_metadata, pl, &user);
 	release(_metadata, &live);
 	assert_answered(_metadata, pl, &live);
@@ -512,13 +515,14 @@ TEST_F_TIMEOUT(report, waits_are_traced_with_their_reason, HARNESS_LIMIT)
 	snprintf(what, sizeof(what), " name=pl_gate pid=%d why=name ",
 		 first.req[0].pid);
 	EXPECT_EQ(1, count_trace(r, "module_load_wait", name.req[0].pid, what));
+	EXPECT_EQ(1, count_trace(r, "module_load_wait", copy.req[0].pid, what));
 	snprintf(what, sizeof(what), " name=pl_gate pid=%d why=symbol ",
 		 first.req[0].pid);
 	EXPECT_EQ(1, count_trace(r, "module_load_wait", user.req[0].pid, what));
 	snprintf(what, sizeof(what), " name=pl_gate2 pid=%d why=removal ",
 		 removal.req[0].pid);
 	EXPECT_EQ(1, count_trace(r, "module_load_wait", loads.req[0].pid, what));
-	EXPECT_EQ(4, count_trace(r, "module_load_wait", 0, ""));
+	EXPECT_EQ(5, count_trace(r, "module_load_wait", 0, ""));
 	EXPECT_EQ(0, count_trace(r, "module_load_wait_end", 0, ""));
 
 	ASSERT_TRUE(set_gate(0, "open"));
@@ -526,6 +530,7 @@ TEST_F_TIMEOUT(report, waits_are_traced_with_their_reason, HARNESS_LIMIT)
 	assert_answered(_metadata, pl, &first);
 	assert_answered(_metadata, pl, &file);
 	assert_answered(_metadata, pl, &name);
+	assert_answered(_metadata, pl, &copy);
 	assert_answered(_metadata, pl, &user);
 	assert_answered(_metadata, pl, &removal);
 	assert_answered(_metadata, pl, &loads);
@@ -538,7 +543,13 @@ TEST_F_TIMEOUT(report, waits_are_traced_with_their_reason, HARNESS_LIMIT)
 				 " name=pl_gate err=0 ns="));
 	EXPECT_EQ(1, count_trace(r, "module_load_wait_end", loads.req[0].pid,
 				 " name=pl_gate2 err=0 ns="));
-	EXPECT_EQ(4, count_trace(r, "module_load_wait_end", 0, ""));
+	EXPECT_EQ(5, count_trace(r, "module_load_wait_end", 0, ""));
+	/* Who has a file that others may wait for looks again, with this result. */
+	EXPECT_EQ(1, count_trace(r, "module_load_wait_end", copy.req[0].pid,
+				 " name=pl_gate err=0 ns="));
+	EXPECT_EQ(1, count_trace(r, "module_load_answer", copy.req[0].pid,
+				 " name=pl_gate err=-17 "));
+	EXPECT_EQ(1, count_trace(r, "module_load_answer", 0, ""));
 	/* It was for a removal: there is nothing to take over. */
 	EXPECT_EQ(0, count_trace(r, "module_load_takeover", 0, ""));
 }
