@@ -21,7 +21,6 @@
 #include "pl_request.h"
 
 #define DEBUGFS		"/sys/kernel/debug"
-#define LOADS		DEBUGFS "/modules/loads"
 #define LOADS_HEAD	"# module state task age waiters waits-for"
 #define LONG		"has been "
 
@@ -315,21 +314,6 @@ static const char *find_load(pid_t pid, const char *what)
 	}
 	fclose(f);
 	return NULL;
-}
-
-static int count_loads(const char *what)
-{
-	char line[512];
-	int n = 0;
-	FILE *f;
-
-	f = fopen(LOADS, "re");
-	if (!f)
-		return -1;
-	while (fgets(line, sizeof(line), f))
-		n += line[0] != '#' && strstr(line, what);
-	fclose(f);
-	return n;
 }
 
 static void show_loads(void)

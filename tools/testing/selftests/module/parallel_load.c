@@ -550,14 +550,6 @@ static void hold_broken(struct __test_metadata *_metadata, struct pl *pl,
 	assert_asleep(_metadata, pl, rest);
 }
 
-/* pl_user with a symbol that nobody has, found out about after a wait. */
-static struct image *make_broken_user(struct pl *pl)
-{
-	struct image *image = make_image(pl, "pl_user");
-
-	return image && spoil_last_symbol(image) && give_file(image) ? image : NULL;
-}
-
 TEST_F_TIMEOUT(broken, one_attempt_and_one_answer_for_all, HARNESS_LIMIT)
 {
 	struct pl *pl = &self->pl;

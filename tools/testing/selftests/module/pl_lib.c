@@ -254,6 +254,22 @@ long long bytes_in_vain(void)
 	return read_stat("Failed kmod bytes");
 }
 
+/* The lines of modules/loads with @what in them, -1 when the kernel has none. */
+int count_loads(const char *what)
+{
+	char line[512];
+	int n = 0;
+	FILE *f;
+
+	f = fopen(LOADS, "re");
+	if (!f)
+		return -1;
+	while (fgets(line, sizeof(line), f))
+		n += line[0] != '#' && strstr(line, what);
+	fclose(f);
+	return n;
+}
+
 void find_modules(struct pl *pl)
 {
 	const char *dir = getenv("PARALLEL_LOAD_MODULES");
@@ -532,6 +548,14 @@ bool spoil_last_symbol(struct image *image)
 		return false;
 	*last = '?';
 	return true;
+}
+
+/* pl_user with a symbol that nobody has, found out about after a wait. */
+struct image *make_broken_user(struct pl *pl)
+{
+	struct image *image = make_image(pl, "pl_user");
+
+	return image && spoil_last_symbol(image) && give_file(image) ? image : NULL;
 }
 
 /* Processes */

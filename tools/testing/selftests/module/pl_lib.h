@@ -23,6 +23,7 @@
 #define CTL		"pl_ctl"
 #define GATES		"/sys/module/" CTL "/parameters"
 #define STATS		"/sys/kernel/debug/modules/stats"
+#define LOADS		"/sys/kernel/debug/modules/loads"
 #define DISABLED	"/proc/sys/kernel/modules_disabled"
 #define REPORT_SECS	"/sys/module/module/parameters/load_report_secs"
 
@@ -113,6 +114,7 @@ unsigned long module_memory(void);
 unsigned long available_memory(void);
 long long bytes_in_vain(void);
 long long read_stat(const char *name);
+int count_loads(const char *what);
 void find_modules(struct pl *pl);
 int open_module(const struct pl *pl, const char *name);
 int open_copy(const struct image *image);
@@ -131,6 +133,7 @@ bool spoil_vermagic(struct image *image);
 struct image *make_bad_vermagic(struct pl *pl, const char *name);
 const char *first_needed(const struct image *image, const char *one, const char *two);
 bool spoil_last_symbol(struct image *image);
+struct image *make_broken_user(struct pl *pl);
 bool follow_log(struct kernel_log *log);
 int count_lines(struct kernel_log *log, const char *text);
 const char *find_line(struct kernel_log *log, const char *text, int nth);

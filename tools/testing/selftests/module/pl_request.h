@@ -308,6 +308,18 @@ static bool reap(struct request *req)
 	return !req->pid;
 }
 
+/* Forget the requests from number @first on, which have all been answered. */
+static void forget_requests(struct __test_metadata *_metadata, struct pl *pl,
+			    int first)
+{
+	int i;
+
+	for (i = first; i < pl->used; i++)
+		ASSERT_TRUE(comes_true(pl, reap(&pl->req[i])));
+	memset(pl->req + first, 0, (pl->used - first) * sizeof(*pl->req));
+	pl->used = first;
+}
+
 static bool kill_and_reap(struct pl *pl, struct request *req)
 {
 	req->killed = true;
