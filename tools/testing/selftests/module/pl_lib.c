@@ -270,6 +270,36 @@ int count_loads(const char *what)
 	return n;
 }
 
+/*
+ * Which of the allocations that a process makes from now on will fail, counted
+ * from 1. It is 0 when none will, or when it has.
+ */
+int open_fail_nth(pid_t pid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/fail-nth", pid);
+	return open(path, O_RDWR | O_CLOEXEC);
+}
+
+/* Neither of these two has the process itself allocate anything afterwards. */
+bool set_fail_nth(int fd, unsigned int n)
+{
+	char buf[16];
+	int len = snprintf(buf, sizeof(buf), "%u", n);
+
+	return pwrite(fd, buf, len, 0) == len;
+}
+
+unsigned int get_fail_nth(int fd)
+{
+	char buf[16];
+	ssize_t len = pread(fd, buf, sizeof(buf) - 1, 0);
+
+	buf[len < 0 ? 0 : len] = '\0';
+	return strtoul(buf, NULL, 10);
+}
+
 void find_modules(struct pl *pl)
 {
 	const char *dir = getenv("PARALLEL_LOAD_MODULES");

@@ -64,6 +64,7 @@ struct demand {
 	const char *params;
 	int flags;		/* of finit_module() */
 	bool one_cpu;		/* all requests share a CPU */
+	unsigned int fail_nth;	/* this allocation of the call fails, unless it is 0 */
 };
 
 /* One process that makes one request. Shared between it and the test. */
@@ -76,6 +77,7 @@ struct request {
 	bool killed;
 	bool handled;		/* a signal handler has run */
 	int err;		/* the answer: 0 or the errno */
+	bool faulted;		/* an allocation of the call has been made to fail */
 	long switches;		/* voluntary ones, until the answer */
 	char initstate[16];	/* the module's, right after the answer */
 };
@@ -129,7 +131,7 @@ static void make_request(struct request *req, const struct demand *d, int fd,
 	struct pollfd lifted = { .fd = barrier, .events = POLLIN };
 	struct rusage usage;
 	char path[64];
-	int err;
+	int err, faults = -1;
 
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent)
 		_exit(1);
@@ -137,6 +139,11 @@ static void make_request(struct request *req, const struct demand *d, int fd,
 	handle_signals(req);
 	if (d->one_cpu && share_a_cpu())
 		_exit(1);
+	if (d->fail_nth) {
+		faults = open_fail_nth(getpid());
+		if (faults < 0)
+			_exit(1);
+	}
 
 	__atomic_store_n(&req->ready, true, __ATOMIC_RELEASE);
 	/* Nobody reads it, so that one write wakes them all, not one by one. */
@@ -153,12 +160,18 @@ static void make_request(struct request *req, const struct demand *d, int fd,
 			sched_yield();
 	}
 
+	if (faults >= 0 && !set_fail_nth(faults, d->fail_nth))
+		_exit(1);
 	if (d->way == REMOVAL)
 		err = unload(d->image->name);
 	else if (fd < 0)
 		err = load(d->image->data, d->image->len, d->params);
 	else
 		err = syscall(__NR_finit_module, fd, d->params, d->flags) ? errno : 0;
+	if (faults >= 0) {
+		req->faulted = !get_fail_nth(faults);
+		set_fail_nth(faults, 0);
+	}
 
 	req->switches = getrusage(RUSAGE_SELF, &usage) ? -1 : usage.ru_nvcsw;
 	if (!read_file(path, req->initstate, sizeof(req->initstate)))
