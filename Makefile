@@ -15,7 +15,7 @@ export BASE_GIVEN := $(if $(filter command line environment,$(origin BASE)),y)
 # The kernel's own makefiles are not to see what was meant for this one.
 MAKEOVERRIDES =
 
-TARGETS := boot check check-long bisect-check bench tree kernel series refresh clean
+TARGETS := boot check check-long check-peers bisect-check bench tree kernel series refresh clean
 
 .PHONY: help distclean model $(TARGETS)
 .NOTPARALLEL:
@@ -28,6 +28,7 @@ help:
 ## boot       boot the kernel in QEMU: udev coldplug, the kselftest, a summary
 ## check      all tests; the last line is "N passed, N failed"
 ## check-long  what takes hours: debug kernels in full, chance for minutes, faults, the model
+## check-peers  other people's tests, on both kernels: patched passes what vanilla passes
 ## bisect-check  every commit of the series compiles, boots, and fails no test that passed before
 ## bench      vanilla against patched: a table, bench.json and plots in build/bench/BASE
 ## model      spin checks a model of the protocol; the last line is "N passed, N failed"
