@@ -156,7 +156,11 @@ static bool waits_for_request(const struct shared_load_info *load,
 	return load->helper && load->helper == request->serves;
 }
 
-/* Adds @next to the walk, unless it is there or waits for nothing any more. */
+/*
+ * Adds @next to the walk, unless it is there or need not be waited for any more. Of a
+ * module that is live one has the symbols, but its load can take longer: one of its
+ * notifiers may ask for modules.
+ */
 static void walk_to(struct shared_load_info *next, struct shared_load_info *from,
 		    struct list_head *walk)
 {

@@ -9,6 +9,7 @@
 
 #include <linux/dcache.h>
 #include <linux/debugfs.h>
+#include <linux/err.h>
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
 #include <linux/list.h>
@@ -201,7 +202,9 @@ static int __init load_report_init(void)
 
 	debugfs_create_file("loads", 0400, found ?: debugfs_create_dir("modules", NULL),
 			    NULL, &loads_fops);
-	dput(found);
+	/* An error is all that a kernel without debugfs finds. */
+	if (!IS_ERR(found))
+		dput(found);
 	return 0;
 }
 late_initcall(load_report_init);

@@ -295,7 +295,7 @@ void shared_load_live(struct shared_load_info *load)
 	wake_up_all(&load->until_live);
 }
 
-/* This request gets what another one came to, having waited for @running or not. */
+/* This request gets what another one came to, having waited for that or not. */
 static int merge(struct shared_load_info *load, enum shared_load_outcome outcome, int err)
 {
 	load->outcome = outcome;
@@ -459,6 +459,7 @@ static int claim_unused(struct shared_load_info *load, const char *name)
 	/* Loading may have been switched off while this request slept. */
 	if (modules_disabled)
 		return -EPERM;
+	load->bytes = 0;
 	set_name(load, name, load->peeked ? SHARED_LOAD_READING : SHARED_LOAD_LOADING);
 	if (load->has_waited)
 		shared_load_trace_takeover(load);

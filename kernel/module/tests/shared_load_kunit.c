@@ -356,6 +356,37 @@ static void an_error_is_dated_when_it_is_known(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, late.led);
 }
 
+/* As when one of the notifiers of a module that is live asks for another. */
+static void a_circle_through_a_live_load_is_refused(struct kunit *test)
+{
+	const struct inode *inode = (void *)&test;
+	struct shared_load_info *live = make_load("", NULL, 0);
+	struct shared_load_info *helped, *asks;
+	struct request waiter = { .inode = inode };
+
+	KUNIT_ASSERT_NOT_NULL(test, live);
+	KUNIT_ASSERT_EQ(test, 0, shared_load_claim(live, NAME));
+	start_request(test, &waiter);
+	await_waiters(test, NAME, 1);
+	go_live(live);
+
+	/* This task is its own helper, for there is no other. */
+	asks = shared_load_asks();
+	KUNIT_EXPECT_PTR_EQ(test, live, asks);
+	shared_load_helper_starts(asks);
+	helped = make_load("", inode, 0);
+	KUNIT_ASSERT_NOT_NULL(test, helped);
+	KUNIT_EXPECT_EQ(test, -EDEADLK, shared_load_claim_file(helped));
+	shared_load_end(helped, -EDEADLK);
+	shared_load_answered(asks);
+	shared_load_put(asks);
+
+	/* Nobody has loaded a module here, so the waiter finds none. */
+	shared_load_end(live, 0);
+	KUNIT_EXPECT_EQ(test, 0, finish(&waiter));
+	KUNIT_EXPECT_TRUE(test, waiter.led);
+}
+
 /* It is between a task and its signals, and user space is not to see it. */
 static void nobody_is_told_to_restart(struct kunit *test)
 {
@@ -486,6 +517,7 @@ static struct kunit_case shared_load_cases[] = {
 	KUNIT_CASE(who_comes_after_the_end_starts_afresh),
 	KUNIT_CASE(an_outcome_is_not_for_who_came_after_it),
 	KUNIT_CASE(an_error_is_dated_when_it_is_known),
+	KUNIT_CASE(a_circle_through_a_live_load_is_refused),
 	KUNIT_CASE(nobody_is_told_to_restart),
 	KUNIT_CASE(other_names_do_not_wait),
 	KUNIT_CASE(names_are_compared_to_their_last_letter),
