@@ -548,6 +548,8 @@ TEST_F_TIMEOUT(fail_amid, load_fails_after_init_has_refused, LONG_LIMIT)
 	}
 	tell_points(nth - 2);
 	assert_next_load(_metadata, pl, &self->d);
+	if (nth == 2)
+		SKIP(return, "nothing is allocated after a refusal");
 }
 
 /*
