@@ -22,7 +22,7 @@ TARGETS := boot check check-long check-peers bisect-check bench tree kernel seri
 
 ## help       this text (the default)
 help:
-	@echo 'make TARGET [BASE=$(BASE)] [VARIANT=patched|vanilla|debug|kcsan] [CPUS=$(CPUS)] [ARCH=x86_64|arm64] [KSRC=dir] [JOBS=n]'
+	@echo 'make TARGET [BASE=$(BASE)] [VARIANT=patched|vanilla|debug|kcsan|vanilla-debug] [CPUS=$(CPUS)] [ARCH=x86_64|arm64] [KSRC=dir] [JOBS=n]'
 	@sed -n 's/^## /  /p' Makefile
 
 ## boot       boot the kernel in QEMU: udev coldplug, the kselftest, a summary

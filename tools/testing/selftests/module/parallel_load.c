@@ -49,6 +49,9 @@
 #define STORM_MEMORY	(2560 * MIB)
 #define WAKE_MEMORY	(1024 * MIB)
 
+/* What the kernel logs when the module area is full. */
+#define NO_ROOM		"vmap allocation for size"
+
 /* The errno that an init function is told to answer with. */
 #define REFUSAL		ENODEV
 #define REFUSAL_PARAM	"ret=-19"
@@ -1565,6 +1568,50 @@ TEST_F_TIMEOUT(storm, one_load_and_nothing_in_vain, HARNESS_LIMIT)
 		expect_success(_metadata, &g, NULL);
 		expect_nothing_in_vain(_metadata, pl);
 	}
+}
+
+/*
+ * A module that nobody else asks for, as large as the one of the storm: no gap that
+ * this has left is of use to it.
+ */
+TEST_F_TIMEOUT(storm, another_module_finds_room, HARNESS_LIMIT)
+{
+	static struct kernel_log log;
+	int tries = 0, no_memory = 0, err;
+	struct pl *pl = &self->pl;
+	struct image *other;
+	struct demand d = {
+		.way = INIT_MODULE, .params = "", .one_cpu = true,
+	};
+	struct group g;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	if (available_memory() < STORM_MEMORY)
+		SKIP(return, "needs %lu MiB of free memory", STORM_MEMORY / MIB);
+
+	d.image = get_image(pl, "pl_wide");
+	other = make_image(pl, "pl_wide");
+	ASSERT_TRUE(other && rename_module(other, "pl_wid2"));
+	ASSERT_TRUE(follow_log(&log));
+	g = gather_for(_metadata, pl, STORM_REQUESTS, &d);
+	release(_metadata, &g);
+	do {
+		err = load(other->data, other->len, "");
+		tries++;
+		no_memory += err == ENOMEM;
+		if (!err)
+			ASSERT_EQ(0, unload(other->name));
+		else
+			ASSERT_EQ(ENOMEM, err);
+	} while (!all_answered(&g) && !deadline_passed(pl));
+	assert_answered(_metadata, pl, &g);
+
+	TH_LOG("%d loads of another module, %d with ENOMEM; the log has %d failed allocations",
+	       tries, no_memory, count_lines(&log, NO_ROOM));
+	EXPECT_EQ(0, no_memory);
+	EXPECT_EQ(0, count_lines(&log, NO_ROOM));
 }
 
 TEST_F_TIMEOUT(storm, all_get_the_error_of_init, HARNESS_LIMIT)

@@ -16,7 +16,7 @@
 /* In an order in which they can be unloaded. */
 static const char * const all_modules[] = {
 	"pl_chain", "pl_both", "pl_user", "pl_gate", "pl_gate2", "pl_gate3",
-	"pl_ring1", "pl_ring2", "pl_wide", "pl_big", CTL,
+	"pl_ring1", "pl_ring2", "pl_wide", "pl_wid2", "pl_big", CTL,
 };
 
 /* Time */
