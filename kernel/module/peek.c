@@ -8,9 +8,11 @@
  * but whether to wait, or whether to load at all.
  */
 
+#include <linux/align.h>
 #include <linux/elf.h>
 #include <linux/module.h>
 #include <linux/string.h>
+#include <linux/types.h>
 #include <linux/uaccess.h>
 
 #include "internal.h"
@@ -25,28 +27,51 @@ struct user_image {
 	unsigned long len;
 };
 
+static bool is_inside(const struct user_image *image, unsigned long base,
+		      unsigned long offset, size_t n)
+{
+	return base <= image->len && offset <= image->len - base &&
+	       n <= image->len - base - offset;
+}
+
 static bool read_image(const struct user_image *image, unsigned long base,
 		       unsigned long offset, void *to, size_t n)
 {
-	if (base > image->len || offset > image->len - base ||
-	    n > image->len - base - offset)
-		return false;
-	return !copy_from_user(to, image->start + base + offset, n);
+	return is_inside(image, base, offset, n) &&
+	       !copy_from_user(to, image->start + base + offset, n);
 }
 
-static bool read_shdr(const struct user_image *image, const Elf_Ehdr *hdr,
-		      unsigned int nr, Elf_Shdr *shdr)
+/*
+ * The last section before @nr that is kept in memory, and has room for a struct module,
+ * or 0. The linker puts it close to the end. An image has dozens of others: a look at two
+ * numbers of each costs next to nothing, which a copy does not.
+ */
+static unsigned int next_candidate(const Elf_Shdr __user *shdrs, unsigned int nr)
 {
-	return read_image(image, hdr->e_shoff, nr * sizeof(*shdr), shdr, sizeof(*shdr));
+	u64 size, flags;
+
+	if (!user_read_access_begin(shdrs, nr * sizeof(*shdrs)))
+		return 0;
+	while (--nr) {
+		unsafe_get_user(size, &shdrs[nr].sh_size, fault);
+		unsafe_get_user(flags, &shdrs[nr].sh_flags, fault);
+		if (size >= sizeof(struct module) && (flags & SHF_ALLOC))
+			break;
+	}
+	user_read_access_end();
+	return nr;
+
+fault:
+	user_read_access_end();
+	return 0;
 }
 
-static bool is_this_module(const struct user_image *image, const Elf_Shdr *names,
-			   const Elf_Shdr *shdr)
+static bool is_this_module(const struct user_image *image, unsigned long names,
+			   unsigned long offset)
 {
 	char name[sizeof(THIS_MODULE_SECTION)];
 
-	return (shdr->sh_flags & SHF_ALLOC) && shdr->sh_size >= sizeof(struct module) &&
-	       read_image(image, names->sh_offset, shdr->sh_name, name, sizeof(name)) &&
+	return read_image(image, names, offset, name, sizeof(name)) &&
 	       !memcmp(name, THIS_MODULE_SECTION, sizeof(name));
 }
 
@@ -63,24 +88,32 @@ static bool is_this_module(const struct user_image *image, const Elf_Shdr *names
 bool module_peek_name(const void __user *umod, unsigned long len, char *name)
 {
 	const struct user_image image = { .start = umod, .len = len };
-	Elf_Shdr names, shdr;
-	unsigned int i;
+	unsigned long names, name_offset, offset;
+	const Elf_Shdr __user *shdrs;
+	unsigned int nr;
 	Elf_Ehdr hdr;
 
 	if (!read_image(&image, 0, 0, &hdr, sizeof(hdr)) ||
 	    memcmp(hdr.e_ident, ELFMAG, SELFMAG) || hdr.e_type != ET_REL ||
-	    hdr.e_shentsize != sizeof(shdr) || hdr.e_shnum > PEEK_MAX_SECTIONS ||
-	    hdr.e_shstrndx >= hdr.e_shnum || !read_shdr(&image, &hdr, hdr.e_shstrndx, &names))
+	    hdr.e_shentsize != sizeof(*shdrs) || hdr.e_shnum > PEEK_MAX_SECTIONS ||
+	    hdr.e_shstrndx >= hdr.e_shnum ||
+	    !is_inside(&image, hdr.e_shoff, 0, hdr.e_shnum * sizeof(*shdrs)))
 		return false;
 
-	for (i = 1; i < hdr.e_shnum; i++) {
-		if (!read_shdr(&image, &hdr, i, &shdr))
+	shdrs = umod + hdr.e_shoff;
+	if (!IS_ALIGNED((unsigned long)shdrs, __alignof__(*shdrs)) ||
+	    get_user(names, &shdrs[hdr.e_shstrndx].sh_offset))
+		return false;
+
+	nr = hdr.e_shnum;
+	do {
+		nr = next_candidate(shdrs, nr);
+		if (!nr || get_user(name_offset, &shdrs[nr].sh_name) ||
+		    get_user(offset, &shdrs[nr].sh_offset))
 			return false;
-		if (is_this_module(&image, &names, &shdr))
-			break;
-	}
-	return i < hdr.e_shnum &&
-	       read_image(&image, shdr.sh_offset, offsetof(struct module, name),
+	} while (!is_this_module(&image, names, name_offset));
+
+	return read_image(&image, offset, offsetof(struct module, name),
 			  name, MODULE_NAME_LEN) &&
-	       name[0] && strnlen(name, MODULE_NAME_LEN) < MODULE_NAME_LEN;
+	       name[0] && !name[MODULE_NAME_LEN - 1];
 }

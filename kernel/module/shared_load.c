@@ -41,13 +41,17 @@
  * waits for that one.
  *
  * Locking: loads_lock protects running_loads and what of its records others look
- * at. A name is claimed, and a module becomes live or goes, under module_mutex as
- * well, which makes "nobody works on it and it is not loaded" one question. Who
- * asks for a file that somebody else has does not need the mutex.
+ * at. A load has its record there from before its module is in the list of modules
+ * until it is live, or out of that list again; a removal has one until then. So "nobody
+ * works on it and it is not loaded" is one question, asked under loads_lock, and a crowd
+ * of requests does not queue for module_mutex with those who work. What makes a module
+ * live, or removes it, holds the mutex meanwhile: who finds one that is neither live nor
+ * in anybody's record waits for the mutex, and finds that record.
  *
  * No sleeper is missed: a record is found, and leaves the list as @ended is set,
- * under loads_lock, and wake_up_all() comes after that: whoever found it is woken
- * or, if late, does not sleep, for @ended stays. Who comes later yet starts afresh.
+ * under loads_lock, and the waiters are woken after that: whoever found it is in the
+ * queue by then, and woken, or is late, and does not sleep, for @ended stays. Who
+ * comes later yet starts afresh.
  *
  * No sleeper is freed: a waiter takes a reference under loads_lock, while the
  * record is on the list, and its own request puts its reference only after it has
@@ -73,6 +77,7 @@
 #include <linux/atomic.h>
 #include <linux/err.h>
 #include <linux/jiffies.h>
+#include <linux/rcupdate.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/slab.h>
@@ -213,6 +218,13 @@ struct shared_load_info *shared_load_start(const struct inode *inode,
 	return load;
 }
 
+/* Pairs with the waiter, who is in @queue before it looks at what it waits for. */
+static void wake_waiters(wait_queue_head_t *queue)
+{
+	if (wq_has_sleeper(queue))
+		wake_up_all(queue);
+}
+
 /* The record that @load has to wait for, with a reference, or NULL. */
 static struct shared_load_info *find_other(const struct shared_load_info *load,
 					   const char *name)
@@ -257,9 +269,8 @@ struct shared_load_info *shared_load_find(const struct shared_load_info *load,
 static void set_name(struct shared_load_info *load, const char *name,
 		     enum shared_load_state state)
 {
-	lockdep_assert_held(&module_mutex);
+	lockdep_assert_held(&loads_lock);
 
-	spin_lock(&loads_lock);
 	shared_load_find_helper(load);
 	strscpy(load->name, name, sizeof(load->name));
 	load->named = true;
@@ -269,7 +280,15 @@ static void set_name(struct shared_load_info *load, const char *name,
 		load->since = jiffies;
 	if (list_empty(&load->list))
 		list_add(&load->list, &running_loads);
-	spin_unlock(&loads_lock);
+}
+
+static void set_live(struct shared_load_info *load)
+{
+	lockdep_assert_held(&loads_lock);
+
+	load->named = false;
+	load->state = SHARED_LOAD_FINISHING;
+	WRITE_ONCE(load->is_live, true);
 }
 
 /**
@@ -280,19 +299,17 @@ static void set_name(struct shared_load_info *load, const char *name,
  * load still does, for shared_load_end(): it may have more to do.
  *
  * Context: The task that made the request, module_mutex held since the module
- * became, or was found, MODULE_STATE_LIVE.
+ * became MODULE_STATE_LIVE.
  */
 void shared_load_live(struct shared_load_info *load)
 {
 	lockdep_assert_held(&module_mutex);
 
 	spin_lock(&loads_lock);
-	load->named = false;
-	load->state = SHARED_LOAD_FINISHING;
-	WRITE_ONCE(load->is_live, true);
+	set_live(load);
 	spin_unlock(&loads_lock);
 	load->outcome = SHARED_LOAD_LIVE;
-	wake_up_all(&load->until_live);
+	wake_waiters(&load->until_live);
 }
 
 /* This request gets what another one came to, having waited for that or not. */
@@ -344,9 +361,34 @@ static bool has_ended(const struct shared_load_info *running)
 	return smp_load_acquire(&running->ended);
 }
 
-static bool is_refused(const struct shared_load_info *load)
+/* Does not @load have to sleep for @running, or for a @symbol of it, any more? */
+static bool is_over(const struct shared_load_info *load,
+		    const struct shared_load_info *running, const char *symbol)
 {
-	return READ_ONCE(load->refused);
+	return has_ended(running) || READ_ONCE(load->refused) ||
+	       (symbol && READ_ONCE(running->is_live));
+}
+
+/*
+ * wait_event_interruptible_timeout(), but that who was woken does not look once more into
+ * @queue, the lock of which is held until all the others are awake.
+ */
+static long sleep_in(wait_queue_head_t *queue, const struct shared_load_info *load,
+		     const struct shared_load_info *running, const char *symbol, long timeout)
+{
+	DEFINE_WAIT(wait);
+	long err;
+
+	do {
+		err = prepare_to_wait_event(queue, &wait, TASK_INTERRUPTIBLE);
+		if (err || is_over(load, running, symbol))
+			break;
+		timeout = schedule_timeout(timeout);
+	} while (timeout && !is_over(load, running, symbol));
+	finish_wait(queue, &wait);
+	if (is_over(load, running, symbol))
+		return timeout ?: 1;
+	return err ?: timeout;
 }
 
 /*
@@ -367,10 +409,7 @@ static long sleep_on(struct shared_load_info *load, struct shared_load_info *run
 		while (shared_load_report_due(nth) <= slept)
 			nth++;
 		slice = min_t(unsigned long, timeout, shared_load_report_due(nth) - slept);
-		left = wait_event_interruptible_timeout(*queue,
-							has_ended(running) || is_refused(load) ||
-							(symbol && READ_ONCE(running->is_live)),
-							slice);
+		left = sleep_in(queue, load, running, symbol, slice);
 		if (left)
 			break;
 		slept += slice;
@@ -446,56 +485,109 @@ int shared_load_claim_file(struct shared_load_info *load)
 	}
 }
 
-/* Nobody works on @name: a module that has it is live, then. */
+/* The image of a request for @name was read in vain: for MODULE_STATS. */
+static void count_duplicate(const char *name)
+{
+	int err;
+
+	if (!IS_ENABLED(CONFIG_MODULE_STATS))
+		return;
+	mutex_lock(&module_mutex);
+	err = try_add_failed_module(name, FAIL_DUP_MOD_BECOMING);
+	mutex_unlock(&module_mutex);
+	if (err)
+		pr_warn("Could not add fail-tracking for module: %s\n", name);
+}
+
+/* An enum module_state, or -ENOENT. */
+static int state_of_module(const char *name)
+{
+	const struct module *mod;
+	int state = -ENOENT;
+
+	rcu_read_lock_sched();
+	mod = find_module_all(name, strlen(name), true);
+	if (mod)
+		state = READ_ONCE(mod->state);
+	rcu_read_unlock_sched();
+	return state;
+}
+
+/*
+ * Nobody works on @name. So a module that has it is live, unless somebody is just about to
+ * work on it: -EAGAIN.
+ */
 static int claim_unused(struct shared_load_info *load, const char *name)
 {
-	if (find_module_all(name, strlen(name), true)) {
+	lockdep_assert_held(&loads_lock);
+
+	switch (state_of_module(name)) {
+	case MODULE_STATE_LIVE:
 		/* For shared_load_removing() to find. */
 		if (!list_empty(&load->list))
 			set_name(load, name, SHARED_LOAD_FINISHING);
-		shared_load_live(load);
-		return merge(load, SHARED_LOAD_LIVE, -EEXIST);
+		set_live(load);
+		return -EEXIST;
+	case -ENOENT:
+		break;
+	default:
+		return -EAGAIN;
 	}
 	/* Loading may have been switched off while this request slept. */
 	if (modules_disabled)
 		return -EPERM;
 	load->bytes = 0;
 	set_name(load, name, load->peeked ? SHARED_LOAD_READING : SHARED_LOAD_LOADING);
-	if (load->has_waited)
-		shared_load_trace_takeover(load);
 	return 0;
 }
 
-/* The image of a request for @name was read in vain: for MODULE_STATS. */
-static void count_duplicate(const char *name)
+/* What to wait for, with a reference, or NULL: @err tells what has come of the claim. */
+static struct shared_load_info *find_or_claim(struct shared_load_info *load, const char *name,
+					      int *err)
 {
-	lockdep_assert_held(&module_mutex);
+	struct shared_load_info *running;
 
-	if (try_add_failed_module(name, FAIL_DUP_MOD_BECOMING))
-		pr_warn("Could not add fail-tracking for module: %s\n", name);
+	/* A crowd that comes late, and has nothing to note, need not queue for a lock. */
+	*err = -EEXIST;
+	if (list_empty(&load->list) && state_of_module(name) == MODULE_STATE_LIVE)
+		return NULL;
+
+	for (;;) {
+		spin_lock(&loads_lock);
+		running = find_other(load, name);
+		*err = running ? 0 : claim_unused(load, name);
+		spin_unlock(&loads_lock);
+		if (*err != -EAGAIN)
+			return running;
+
+		/* Whoever is about to remove it holds this until that shows. */
+		mutex_lock(&module_mutex);
+		mutex_unlock(&module_mutex);
+	}
 }
 
 static int claim_name(struct shared_load_info *load, const char *name, bool peek)
 {
 	struct shared_load_info *running;
 	bool counted = peek;
-	int err = 0;
+	int err;
 
 	load->peeked = peek;
 	do {
-		mutex_lock(&module_mutex);
-		running = shared_load_find(load, name);
-		if (!running)
-			err = claim_unused(load, name);
-		if (err)
-			shared_load_trace_late_answer(load, name, err);
+		running = find_or_claim(load, name, &err);
 		if (!counted && (running || err == -EEXIST))
 			count_duplicate(name);
 		counted = true;
-		mutex_unlock(&module_mutex);
 
-		if (running)
+		if (running) {
 			err = wait_for_outcome(load, running);
+		} else if (err) {
+			if (err == -EEXIST)
+				merge(load, SHARED_LOAD_LIVE, err);
+			shared_load_trace_late_answer(load, name, err);
+		} else if (load->has_waited) {
+			shared_load_trace_takeover(load);
+		}
 	} while (running && !err && load->peeked == peek);
 	return err;
 }
@@ -608,7 +700,7 @@ void shared_load_refused(struct shared_load_info *load, int err)
  * @load: the record of this request
  * @name: the name of the module, which has just become MODULE_STATE_GOING
  *
- * Context: module_mutex held since the module was live.
+ * Context: module_mutex held since the module was live, for who claims its name.
  */
 void shared_load_removing(struct shared_load_info *load, const char *name)
 {
@@ -622,8 +714,8 @@ void shared_load_removing(struct shared_load_info *load, const char *name)
 		if (pos->is_live && !strcmp(pos->name, name))
 			list_del_init(&pos->list);
 	}
-	spin_unlock(&loads_lock);
 	set_name(load, name, SHARED_LOAD_REMOVING);
+	spin_unlock(&loads_lock);
 }
 
 /**
@@ -653,8 +745,8 @@ int shared_load_end(struct shared_load_info *load, int err)
 	/* Whoever sees it sees the outcome as well: has_ended(). */
 	smp_store_release(&load->ended, true);
 	spin_unlock(&loads_lock);
-	wake_up_all(&load->until_live);
-	wake_up_all(&load->until_end);
+	wake_waiters(&load->until_live);
+	wake_waiters(&load->until_end);
 	shared_load_put(load);
 	return err;
 }
