@@ -43,6 +43,7 @@
 #define ENOMEM		3	/* and what else is the task's own reason */
 #define ENOEXEC		4	/* and what else is wrong with an image */
 #define ENODEV		5	/* what the init function returned, or -EBUSY */
+#define EAGAIN		6	/* within find_or_claim() alone */
 
 /* mod->state; GONE: find_module_all() does not find it. */
 #define GONE		0
@@ -189,25 +190,29 @@ inline shared_load_find(load, found)
 	LOADS_UNLOCK
 }
 
-/* Called with module_mutex held. */
+/* Called with loads_lock held. */
 inline set_name(load)
 {
 	assert(load >= LOADERS || !WITH_FILE(load) || rec[load].listed /* one for a file */);
-	LOADS_LOCK
-		rec[load].named = true;
-		rec[load].listed = true
-	LOADS_UNLOCK
+	rec[load].named = true;
+	rec[load].listed = true
+}
+
+/* Called with loads_lock held. */
+inline set_live(load)
+{
+	rec[load].named = false;
+	rec[load].is_live = true
 }
 
 /* Called with module_mutex held. */
 inline shared_load_live(load)
 {
 	LOADS_LOCK
-		rec[load].named = false;
-		rec[load].is_live = true
+		set_live(load)
 	LOADS_UNLOCK;
 	rec[load].outcome = LIVE
-	/* wake_up_all(): who waits for a symbol looks again */
+	/* wake_waiters(): who waits for a symbol looks again */
 }
 
 /* merge(): err is what its caller returns. */
@@ -345,28 +350,21 @@ inline lead()
 	}
 }
 
-/* Called with module_mutex held; releases it for its caller. */
+/* Called with loads_lock held. */
 inline claim_unused(load)
 {
-	err = OK;
 	if
-	:: state != GONE ->
-		assert(state == IS_LIVE /* nobody works on it, so it is live */);
-		if
-		:: rec[load].listed -> set_name(load)
-		:: else
-		fi;
-		STEP {
-			shared_load_live(load);
-			merge(load, LIVE, EEXIST, load);
-			MUTEX_UNLOCK
-		}
+	:: state == IS_LIVE ->
+		set_live(load);
+		merge(load, LIVE, EEXIST, load)
+	:: state == GONE ->
+		set_name(load);
+		lead();
+		err = OK
 	:: else ->
-		STEP {
-			set_name(load);
-			lead();
-			MUTEX_UNLOCK
-		}
+		/* Nothing but a removal is ahead of its own record, for a moment. */
+		assert(state == GOING /* somebody works on it without a record */);
+		err = EAGAIN
 	fi
 }
 
@@ -374,55 +372,67 @@ inline claim_name(load, peek)
 {
 	do
 	:: true ->
-		STEP {
-			/* shared_load_claim(): nothing to do after a peek */
-			if
-			:: !peek && rec[load].named ->
-				rec[load].peeked = false;
-				err = OK;
-				break
-			:: else
-			fi;
-			rec[load].peeked = peek;
-			MUTEX_LOCK;
-#ifdef BREAK_TAKE_OVER
-			/* As if a take-over were as good as a claim. */
-			if
-			:: took_over -> running = NONE
-			:: else -> shared_load_find(load, running)
-			fi;
-#else
-			shared_load_find(load, running);
-#endif
-#ifdef BREAK_TWO_QUESTIONS
-			MUTEX_UNLOCK
-#else
-			if
-			:: running != NONE -> MUTEX_UNLOCK
-			:: else
-			fi
-#endif
-		};
+		/* shared_load_claim(): nothing to do after a peek */
 		if
-		:: running == NONE ->
-#ifdef BREAK_TWO_QUESTIONS
-			MUTEX_LOCK;
-#endif
-			claim_unused(load);
+		:: !peek && rec[load].named ->
+			rec[load].peeked = false;
+			err = OK;
 			break
 		:: else
 		fi;
-		SLEEP(running, load)
+		/* find_or_claim(): who has nothing to note takes no lock */
+		if
+		:: !rec[load].listed && state == IS_LIVE ->
+			merge(load, LIVE, EEXIST, load);
+			break
+		:: else
+		fi;
 		STEP {
-			wake_up(load, running);
+			rec[load].peeked = peek;
+			LOADS_LOCK
 #ifdef BREAK_TAKE_OVER
-			took_over = true;
+				/* As if a take-over were as good as a claim. */
+				if
+				:: took_over -> running = NONE
+				:: else -> find_other(HAS_NAME(running, load), running)
+				fi;
+#else
+				find_other(HAS_NAME(running, load), running);
 #endif
+#ifndef BREAK_TWO_QUESTIONS
+				if
+				:: running == NONE -> claim_unused(load)
+				:: else
+				fi
+#endif
+			LOADS_UNLOCK
+		};
+#ifdef BREAK_TWO_QUESTIONS
+		LOADS_LOCK
 			if
-			:: err != OK || rec[load].peeked != peek -> break
+			:: running == NONE -> claim_unused(load)
 			:: else
 			fi
-		}
+		LOADS_UNLOCK;
+#endif
+		if
+		:: running == NONE && err == EAGAIN ->
+			MUTEX_LOCK;
+			MUTEX_UNLOCK
+		:: running == NONE && err != EAGAIN -> break
+		:: else ->
+			SLEEP(running, load)
+			STEP {
+				wake_up(load, running);
+#ifdef BREAK_TAKE_OVER
+				took_over = true;
+#endif
+				if
+				:: err != OK || rec[load].peeked != peek -> break
+				:: else
+				fi
+			}
+		fi
 	od
 }
 
@@ -438,29 +448,29 @@ inline shared_load_refused(load)
 /* Called with module_mutex held since the module was live; releases it. */
 inline shared_load_removing(load)
 {
-	LOADS_LOCK
-		d_step {
-#ifndef BREAK_REMOVED_STAYS
-			running = 0;
-			do
-			:: running < RECORDS ->
-				if
-				:: rec[running].listed && rec[running].is_live ->
-					USE(running);
-					rec[running].listed = false
-				:: else
-				fi;
-				running++
-			:: else -> break
-			od;
-#endif
-			running = NONE;
-			exists = false
-		}
-	LOADS_UNLOCK;
 	STEP {
-		set_name(load);
-		lead();
+		LOADS_LOCK
+			d_step {
+#ifndef BREAK_REMOVED_STAYS
+				running = 0;
+				do
+				:: running < RECORDS ->
+					if
+					:: rec[running].listed && rec[running].is_live ->
+						USE(running);
+						rec[running].listed = false
+					:: else
+					fi;
+					running++
+				:: else -> break
+				od;
+#endif
+				running = NONE;
+				exists = false
+			};
+			set_name(load);
+			lead()
+		LOADS_UNLOCK;
 		MUTEX_UNLOCK
 	}
 }

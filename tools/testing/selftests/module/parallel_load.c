@@ -1593,7 +1593,7 @@ TEST_F_TIMEOUT(storm, another_module_finds_room, HARNESS_LIMIT)
 
 	d.image = get_image(pl, "pl_wide");
 	other = make_image(pl, "pl_wide");
-	ASSERT_TRUE(other && rename_module(other, "pl_wid2"));
+	ASSERT_TRUE(other && rename_module(other, OTHER_WIDE));
 	ASSERT_TRUE(follow_log(&log));
 	g = gather_for(_metadata, pl, STORM_REQUESTS, &d);
 	release(_metadata, &g);
@@ -1602,9 +1602,9 @@ TEST_F_TIMEOUT(storm, another_module_finds_room, HARNESS_LIMIT)
 		tries++;
 		no_memory += err == ENOMEM;
 		if (!err)
-			ASSERT_EQ(0, unload(other->name));
-		else
-			ASSERT_EQ(ENOMEM, err);
+			err = unload(other->name);
+		ASSERT_TRUE(!err || err == ENOMEM)
+			TH_LOG("another module: %s", errno_name(err));
 	} while (!all_answered(&g) && !deadline_passed(pl));
 	assert_answered(_metadata, pl, &g);
 

@@ -16,7 +16,7 @@
 /* In an order in which they can be unloaded. */
 static const char * const all_modules[] = {
 	"pl_chain", "pl_both", "pl_user", "pl_gate", "pl_gate2", "pl_gate3",
-	"pl_ring1", "pl_ring2", "pl_wide", "pl_wid2", "pl_big", CTL,
+	"pl_ring1", "pl_ring2", "pl_wide", "pl_big", CTL,
 };
 
 /* Time */
@@ -157,6 +157,8 @@ bool unload_all_but(const char *spared)
 		if (unload(name) != ENOENT)
 			clean &= !is_loaded(name);
 	}
+	unload(OTHER_WIDE);
+	clean &= !is_loaded(OTHER_WIDE);
 	for (i = 0; i < ARRAY_SIZE(all_modules); i++) {
 		if (spared && !strcmp(all_modules[i], spared))
 			continue;

@@ -33,6 +33,9 @@
 /* What a module made from pl_gate3 is called, for a name of the same length. */
 #define MADE_NAME	"pl_gt_%02d"
 
+/* The same for one made from pl_wide. */
+#define OTHER_WIDE	"pl_wid2"
+
 /* <linux/elf.h> has the names that suit the kernel only for the kernel. */
 #if __SIZEOF_LONG__ == 8
 #define ELFCLASS	ELFCLASS64
