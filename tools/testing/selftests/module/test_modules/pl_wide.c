@@ -6,10 +6,10 @@
  * however few CPUs.
  */
 #include <linux/compiler.h>
-#include <linux/init.h>
-#include <linux/module.h>
 #include <linux/sizes.h>
 #include <linux/types.h>
+
+#include "pl_gated.h"
 
 /* On 32 bit, all modules together may have to do with 16 MiB. */
 #ifdef CONFIG_64BIT
@@ -19,18 +19,3 @@
 #endif
 
 static u8 pl_wide_bss[PL_WIDE_SIZE] __used;
-
-static int __init pl_wide_init(void)
-{
-	return 0;
-}
-
-static void __exit pl_wide_exit(void)
-{
-}
-
-module_init(pl_wide_init);
-module_exit(pl_wide_exit);
-
-MODULE_DESCRIPTION("parallel_load: a small module that takes 64 MiB of memory");
-MODULE_LICENSE("GPL");
