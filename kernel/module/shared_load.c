@@ -507,8 +507,10 @@ static int state_of_module(const char *name)
 
 	rcu_read_lock_sched();
 	mod = find_module_all(name, strlen(name), true);
-	if (mod)
-		state = READ_ONCE(mod->state);
+	if (mod) {
+		/* Written plainly, by one task at a time: the old state or the new. */
+		state = data_race(READ_ONCE(mod->state));
+	}
 	rcu_read_unlock_sched();
 	return state;
 }
