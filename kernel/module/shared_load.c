@@ -245,22 +245,20 @@ static struct shared_load_info *find_other(const struct shared_load_info *load,
 
 /**
  * shared_load_find() - find out who else works on a module
- * @load: the record of this request, or %NULL if it has none of that name
  * @name: the name of the module
  *
  * Context: module_mutex held.
  * Return: The record of the load or removal, with a reference that
  * shared_load_wait() puts, or %NULL.
  */
-struct shared_load_info *shared_load_find(const struct shared_load_info *load,
-					  const char *name)
+struct shared_load_info *shared_load_find(const char *name)
 {
 	struct shared_load_info *running;
 
 	lockdep_assert_held(&module_mutex);
 
 	spin_lock(&loads_lock);
-	running = find_other(load, name);
+	running = find_other(NULL, name);
 	spin_unlock(&loads_lock);
 	return running;
 }
@@ -370,8 +368,8 @@ static bool is_over(const struct shared_load_info *load,
 }
 
 /*
- * wait_event_interruptible_timeout(), but that who was woken does not look once more into
- * @queue, the lock of which is held until all the others are awake.
+ * wait_event_interruptible_timeout(), but that who was woken does not, as a rule, go to
+ * @queue once more, the lock of which is held until all the others are awake.
  */
 static long sleep_in(wait_queue_head_t *queue, const struct shared_load_info *load,
 		     const struct shared_load_info *running, const char *symbol, long timeout)
@@ -399,16 +397,17 @@ static long sleep_on(struct shared_load_info *load, struct shared_load_info *run
 		     const char *symbol, long timeout)
 {
 	wait_queue_head_t *queue = symbol ? &running->until_live : &running->until_end;
-	unsigned long slept = 0;
+	unsigned long slept = 0, due;
 	unsigned int nth = 0;
 	long slice, left;
 	int refused;
 
 	shared_load_starts_to_wait(load, running, symbol);
 	for (;;) {
-		while (shared_load_report_due(nth) <= slept)
+		/* Once for both: the parameter can be written at any time. */
+		while ((due = shared_load_report_due(nth)) <= slept)
 			nth++;
-		slice = min_t(unsigned long, timeout, shared_load_report_due(nth) - slept);
+		slice = min_t(unsigned long, timeout, due - slept);
 		left = sleep_in(queue, load, running, symbol, slice);
 		if (left)
 			break;
@@ -517,7 +516,7 @@ static int state_of_module(const char *name)
 
 /*
  * Nobody works on @name. So a module that has it is live, unless somebody is just about to
- * work on it: -EAGAIN.
+ * remove it: -EAGAIN.
  */
 static int claim_unused(struct shared_load_info *load, const char *name)
 {
@@ -532,11 +531,15 @@ static int claim_unused(struct shared_load_info *load, const char *name)
 		return -EEXIST;
 	case -ENOENT:
 		break;
-	default:
+	case MODULE_STATE_GOING:
 		return -EAGAIN;
+	default:
+		/* Without a record, nothing else happens to a module. */
+		WARN_ON_ONCE(1);
+		return -EBUSY;
 	}
 	/* Loading may have been switched off while this request slept. */
-	if (modules_disabled)
+	if (READ_ONCE(modules_disabled))
 		return -EPERM;
 	load->bytes = 0;
 	set_name(load, name, load->peeked ? SHARED_LOAD_READING : SHARED_LOAD_LOADING);

@@ -154,8 +154,7 @@ void shared_load_removing(struct shared_load_info *load, const char *name);
 void shared_load_live(struct shared_load_info *load);
 int shared_load_end(struct shared_load_info *load, int err);
 
-struct shared_load_info *shared_load_find(const struct shared_load_info *load,
-					  const char *name);
+struct shared_load_info *shared_load_find(const char *name);
 long shared_load_wait(struct shared_load_info *load, struct shared_load_info *running,
 		      const char *symbol, long timeout);
 

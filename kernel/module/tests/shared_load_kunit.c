@@ -452,7 +452,7 @@ static void the_last_reference_is_the_waiters(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, load);
 	KUNIT_EXPECT_EQ(test, 0, shared_load_claim(load, NAME));
 	mutex_lock(&module_mutex);
-	found = shared_load_find(NULL, NAME);
+	found = shared_load_find(NAME);
 	mutex_unlock(&module_mutex);
 	KUNIT_EXPECT_PTR_EQ(test, load, found);
 	KUNIT_EXPECT_EQ(test, 2, refcount_read(&load->refs));
