@@ -7,7 +7,7 @@ set -eu
 
 : "${ARCH:?}" "${IMAGE:?}" "${INITRAMFS:?}" "${OUT:?}" "${CPUS:?}" "${MEM:?}" "${TIMEOUT:?}"
 : "${KNOWN_FAILURES=}" "${CONTROL=}" "${TESTS=}" "${LABEL=}" "${APPEND=}" "${QEMU_ARGS=}"
-: "${PROGRAMS:?}" "${OOPS=}" "${KUNIT=}" "${ACCEL=}"
+: "${PROGRAMS:?}" "${OOPS=}" "${KUNIT=}" "${KCSAN=}" "${ACCEL=}" "${OBJECTS:?}" "${NM:?}"
 
 fail()
 {
@@ -94,6 +94,30 @@ if [ "$OOPS" = 1 ]; then
 	}
 	sed -Ei "/$asked_for/d" "$OUT/reports.log"
 fi
+if [ -n "$KCSAN" ]; then
+	# A data race is ours if one of the two functions in its title is. Those of
+	# others, and a kernel has many, are counted.
+	find "$OBJECTS" -name '*.o' -exec "$NM" {} + | awk 'NF > 2 { print $3 }' > "$OUT/ours"
+	[ -s "$OUT/ours" ] || fail "no functions in $OBJECTS, whose races are looked for"
+	awk -v others="$OUT/races.log" 'BEGIN { printf "" > others }
+		FNR == NR { ours[$1] = 1; next }
+		!/KCSAN: data-race in / { print; next }
+		{
+			title = $0
+			sub(/.*KCSAN: data-race in /, "", title)
+			mine = title ~ /\[pl_/
+			n = split(title, functions, " / ")
+			for (i = 1; i <= n; i++) {
+				sub(/[+ ].*/, "", functions[i])
+				mine = mine || functions[i] in ours
+			}
+			if (mine)
+				print
+			else
+				print > others
+		}' "$OUT/ours" "$OUT/reports.log" > "$OUT/reports.new"
+	mv "$OUT/reports.new" "$OUT/reports.log"
+fi
 if [ -s "$OUT/reports.log" ]; then
 	head -20 "$OUT/reports.log"
 	fail "the kernel reported a fault of its own"
@@ -141,6 +165,9 @@ sed -En 's/^  # hammer: ((requests|loads|merged|kills|problems): .*)/hammer     
 if [ -n "$KUNIT" ]; then
 	kunit=$(sed -n 's/.*# shared_load: \(pass:.*\)/\1/p' "$OUT/console.log")
 	echo "KUnit             ${kunit:-did not run}"
+fi
+if [ -n "$KCSAN" ]; then
+	echo "data races        0 in kernel/module, $(wc -l < "$OUT/races.log") elsewhere ($OUT/races.log)"
 fi
 [ -z "$leaks" ] || echo "leaks             $leaks"
 echo "tests             $passed passed, $failed failed, $skipped skipped${TESTS:+ ($TESTS)}"
