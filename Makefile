@@ -38,6 +38,12 @@ help:
 ## refresh    rewrite patches/BASE and the overlay from build/BASE/linux
 ## clean      remove build/BASE (every base without BASE=); keeps the download
 ## distclean  remove build/ altogether
+##
+## boot:        TESTS=-t,NAME PROGRAMS=NAME (single tests), TIMEOUT=seconds
+## bench:       ROUNDS=3 CPUS_LIST="16 64 128" QUICK=1
+## check-long:  HAMMER=600 SEED=1
+## check-peers: TESTS=NAME
+## FORCE=1:     let go of work in build/BASE/linux; measure, or bisect, anew
 $(TARGETS):
 	@lab/$@
 

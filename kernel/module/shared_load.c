@@ -28,7 +28,7 @@
  *  - the load failed before that, and the waiter asked for the same file with the
  *    same parameters and flags: the same errno, for the same reason;
  *  - anything else, such as a reason of the loading task's own (a signal, no
- *    memory, a bad pointer, no permission), says nothing about the waiter's
+ *    memory, a bad pointer, EACCES), says nothing about the waiter's
  *    request. It tries to claim again; one waiter wins, the rest wait for that one.
  *
  * A request that has its file, and waits for another that has the name, can still be

@@ -37,7 +37,7 @@ enum shared_load_outcome {
 
 /**
  * enum shared_load_state - how far a request is, for people to read
- * @SHARED_LOAD_READING: it reads the image, or waits before it may
+ * @SHARED_LOAD_READING: it reads the image, or waits for whoever has the name
  * @SHARED_LOAD_LOADING: it checks the image and lays it out
  * @SHARED_LOAD_INITIALIZING: the module's init function runs
  * @SHARED_LOAD_FINISHING: the module is live
