@@ -422,7 +422,8 @@ TEST_F_TIMEOUT(recursion, who_is_not_waited_for_is_not_refused, HARNESS_LIMIT)
 	ASSERT_TRUE(comes_true(pl, helper_sleeps(rec, "pl_gate") ||
 			       count_told(rec, NULL, -1, NULL)));
 	EXPECT_EQ(0, count_told(rec, NULL, -1, NULL));
-	EXPECT_EQ(1, read_gate(1).inside);
+	/* The helper can be the faster one. */
+	ASSERT_TRUE(comes_true(pl, read_gate(1).inside == 1));
 	ASSERT_TRUE(set_gate(1, "open"));
 	assert_end(_metadata, rec, &g, NULL, 1);
 
