@@ -167,7 +167,8 @@ if [ -n "$KUNIT" ]; then
 	echo "KUnit             ${kunit:-did not run}"
 fi
 if [ -n "$KCSAN" ]; then
-	echo "data races        0 in kernel/module, $(wc -l < "$OUT/races.log") elsewhere ($OUT/races.log)"
+	others=$(wc -l < "$OUT/races.log")
+	echo "data races        0 in kernel/module, $others elsewhere ($OUT/races.log)"
 fi
 [ -z "$leaks" ] || echo "leaks             $leaks"
 echo "tests             $passed passed, $failed failed, $skipped skipped${TESTS:+ ($TESTS)}"
