@@ -23,7 +23,7 @@ TARGETS := boot check check-long check-peers bisect-check bench tree kernel seri
 ## help       this text (the default)
 help:
 	@echo 'make TARGET [BASE=$(BASE)] [VARIANT=patched|vanilla|debug|kcsan|vanilla-debug] [CPUS=$(CPUS)] [ARCH=x86_64|arm64] [KSRC=dir] [JOBS=n]'
-	@sed -n 's/^## /  /p' Makefile
+	@sed -n 's/^## /  /p; s/^##$$//p' Makefile
 
 ## boot       boot the kernel in QEMU: udev coldplug, the kselftest, a summary
 ## check      all tests; the last line is "N passed, N failed"
