@@ -580,60 +580,6 @@ TEST_F_TIMEOUT(broken, one_attempt_and_one_answer_for_all, HARNESS_LIMIT)
 		EXPECT_EQ(1, count_in_log(log, "pl_user: Unknown symbol"));
 }
 
-/* They fail before they can be held: whoever comes first, the answer is one. */
-TEST_F_TIMEOUT(broken, every_request_gets_the_error, HARNESS_LIMIT)
-{
-	static const char * const kinds[] = {
-		"bad vermagic", "unknown symbol", "truncated", "bad stream",
-		"bad parameter",
-	};
-	struct pl *pl = &self->pl;
-	size_t i;
-
-	if (pl->cannot)
-		SKIP(return, "%s", pl->cannot);
-
-	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
-		struct image *image = make_image(pl, i == 1 ? "pl_user" : "pl_gate2");
-		struct demand d = {
-			.image = image, .way = ONE_FILE, .params = "",
-		};
-		struct group g;
-		int alone;
-
-		ASSERT_NE(NULL, image);
-		switch (i) {
-		case 0:
-			ASSERT_TRUE(spoil_vermagic(image));
-			break;
-		case 1:
-			ASSERT_TRUE(spoil_last_symbol(image));
-			break;
-		case 2:
-			image->len /= 2;
-			break;
-		case 3:
-			/* The beginning of an xz stream, and then an ELF file's. */
-			memmove(image->data + 6, image->data, image->len - 6);
-			memcpy(image->data, "\3757zXZ", 6);
-			d.flags = MODULE_INIT_COMPRESSED_FILE;
-			break;
-		case 4:
-			d.params = "gate=none";
-			break;
-		}
-		ASSERT_TRUE(give_file(image));
-
-		alone = ask_alone(_metadata, pl, &d);
-		TH_LOG("%s: %s", kinds[i], errno_name(alone));
-		EXPECT_NE(0, alone);
-		g = gather_for(_metadata, pl, variant->n, &d);
-		release(_metadata, &g);
-		assert_answered(_metadata, pl, &g);
-		expect_all(_metadata, &g, alone);
-	}
-}
-
 TEST_F_TIMEOUT(broken, other_flags_take_over, HARNESS_LIMIT)
 {
 	struct pl *pl = &self->pl;
@@ -1627,6 +1573,63 @@ TEST_F_TIMEOUT(storm, all_get_the_error_of_init, HARNESS_LIMIT)
 	release(_metadata, &g);
 	assert_answered(_metadata, pl, &g);
 	expect_all(_metadata, &g, REFUSAL);
+}
+
+/*
+ * Images that cannot be loaded. They fail before they can be held: whoever comes
+ * first, the answer is one.
+ */
+TEST_F_TIMEOUT(storm, every_request_gets_the_error_of_its_image, HARNESS_LIMIT)
+{
+	static const char * const kinds[] = {
+		"bad vermagic", "unknown symbol", "truncated", "bad stream",
+		"bad parameter",
+	};
+	struct pl *pl = &self->pl;
+	size_t i;
+
+	if (pl->cannot)
+		SKIP(return, "%s", pl->cannot);
+
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
+		struct image *image = make_image(pl, i == 1 ? "pl_user" : "pl_gate2");
+		struct demand d = {
+			.image = image, .way = ONE_FILE, .params = "",
+		};
+		struct group g;
+		int alone;
+
+		ASSERT_NE(NULL, image);
+		switch (i) {
+		case 0:
+			ASSERT_TRUE(spoil_vermagic(image));
+			break;
+		case 1:
+			ASSERT_TRUE(spoil_last_symbol(image));
+			break;
+		case 2:
+			image->len /= 2;
+			break;
+		case 3:
+			/* The beginning of an xz stream, and then an ELF file's. */
+			memmove(image->data + 6, image->data, image->len - 6);
+			memcpy(image->data, "\3757zXZ", 6);
+			d.flags = MODULE_INIT_COMPRESSED_FILE;
+			break;
+		case 4:
+			d.params = "gate=none";
+			break;
+		}
+		ASSERT_TRUE(give_file(image));
+
+		alone = ask_alone(_metadata, pl, &d);
+		TH_LOG("%s: %s", kinds[i], errno_name(alone));
+		EXPECT_NE(0, alone);
+		g = gather_for(_metadata, pl, STORM_REQUESTS / 2, &d);
+		release(_metadata, &g);
+		assert_answered(_metadata, pl, &g);
+		expect_all(_metadata, &g, alone);
+	}
 }
 
 TEST_F_TIMEOUT(storm, modules_that_need_each_other_get_enoent, HARNESS_LIMIT)
