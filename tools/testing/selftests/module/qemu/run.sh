@@ -81,7 +81,7 @@ reports='Kernel panic|BUG:|Oops|WARNING:|general protection|KASAN:|KCSAN:|UBSAN:
 reports="$reports|soft lockup|hard LOCKUP|blocked for more than|rcu.*(INFO|starved)"
 reports="$reports|circular locking|recursive locking|inconsistent lock|refcount_t:"
 reports="$reports|sleeping function called|list_(add|del) corruption|unreferenced object"
-reports="$reports|new suspected memory leaks|ODEBUG:|suspicious RCU|workqueue lockup|non-static key"
+reports="$reports|ODEBUG:|suspicious RCU|workqueue lockup|non-static key"
 grep -anE "$reports" "$OUT/console.log" > "$OUT/reports.log" || :
 if [ "$OOPS" = 1 ]; then
 	# A test has asked for one, which ends its process and nothing else.
