@@ -8,6 +8,7 @@ set -eu
 : "${ARCH:?}" "${IMAGE:?}" "${INITRAMFS:?}" "${OUT:?}" "${CPUS:?}" "${MEM:?}" "${TIMEOUT:?}"
 : "${KNOWN_FAILURES=}" "${CONTROL=}" "${TESTS=}" "${LABEL=}" "${APPEND=}" "${QEMU_ARGS=}"
 : "${PROGRAMS:?}" "${OOPS=}" "${KUNIT=}" "${KCSAN=}" "${ACCEL=}" "${OBJECTS:?}" "${NM:?}"
+: "${TSC_KHZ:?}"
 
 fail()
 {
@@ -48,6 +49,11 @@ x86_64)
 	# lpj= spares each CPU the calibration of its delay loop, which takes most
 	# of the boot where the CPUs are emulated.
 	append="console=ttyS0 $append tsc=reliable no_timer_check lpj=5000000"
+	# An emulated CPU has the counter of this machine's. A guest that measures it on
+	# a busy host can be wrong by a factor of twenty, and so is its clock then.
+	if [ "$accel" = tcg ] && khz=$("$TSC_KHZ"); then
+		append="$append tsc_early_khz=$khz"
+	fi
 	# While the features of the first CPU are being looked up, it seems to have no
 	# five levels of page tables, and KASAN reports an interrupt at that time.
 	cpu=max,la57=off
