@@ -46,7 +46,7 @@
 /* The most that is one wake-up each. */
 #define WAKE_UPS	1.1
 
-/* Of tests with as many steps that each have a deadline: a debug kernel is slow. */
+/* For tests of many steps, each with its own deadline: on a debug kernel they add up. */
 #define STEPS_LIMIT	(4 * HARNESS_LIMIT)
 
 #define STORM_MEMORY	(2560 * MIB)
