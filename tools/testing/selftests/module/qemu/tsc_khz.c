@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Prints the frequency of this machine's time-stamp counter in kHz, by the clock of
- * its kernel. On a machine that is not an x86 there is none, and it fails.
+ * its kernel. Fails on a machine that is not an x86_64: what QEMU makes of that one's
+ * clock is another thing.
  */
 
 #include <stdint.h>
