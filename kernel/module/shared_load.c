@@ -121,8 +121,8 @@ void shared_load_put(struct shared_load_info *load)
 
 /*
  * The task is exiting, and the request it was at will not come to its end. Or somebody
- * runs task works in the middle of a load, as an init function can bring about: it
- * lives, then, and is no longer watched.
+ * runs task works in the middle of a load, as usermode drivers have done in an init
+ * function: it lives, then, and is no longer watched.
  */
 static void loader_died(struct callback_head *death)
 {
