@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # gnuplot plot.gp, in the directory where report has left data/; columns are
-# requests or CPUs, then median, least and most of vanilla (2-4), patched (5-7).
+# requests or CPUs, then median, least and most of base (2-4), patched (5-7).
 
 set terminal svg size 800,560 dynamic background "white" font "sans-serif,14"
 set grid back lc rgb "#dddddd"
@@ -10,12 +10,12 @@ set tics nomirror
 set key inside top left Left reverse samplen 3
 set datafile missing "nan"
 
-# Vanilla is red and hollow, patched blue and filled; the way sets the shape.
+# The base is red and hollow, patched blue and filled; the way sets the shape.
 array way[3] = ["init_module", "one_file", "copies"]
 array title[3] = ["init\\_module()", "finit\\_module(), one file", "finit\\_module(), copies"]
 array hollow[3] = [6, 4, 8]
 array filled[3] = [7, 5, 9]
-vanilla = "#c0392b"
+base = "#c0392b"
 patched = "#2060c0"
 
 dat(w, outcome, figure) = "data/" . way[w] . "-" . outcome . "-" . figure
@@ -36,7 +36,7 @@ do for [outcome in "live refused"] {
 		if (figure eq "cpu_s") { set title "CPU time of all requests; " . what }
 		set output "requests-" . outcome . "-" . (figure eq "wall_s" ? "wall" : "cpu") . ".svg"
 		plot for [w=1:3] dat(w, outcome, figure) using 1:2:3:4 with yerrorlines \
-				lc rgb vanilla lw 1.5 dt 2 pt hollow[w] title "vanilla, " . title[w], \
+				lc rgb base lw 1.5 dt 2 pt hollow[w] title "unpatched, " . title[w], \
 			for [w=1:3] dat(w, outcome, figure) using 1:5:6:7 with yerrorlines \
 				lc rgb patched lw 1.5 pt filled[w] title "patched, " . title[w]
 	}
@@ -52,7 +52,7 @@ if (counted) do for [outcome in "live refused"] {
 	set ylabel "MiB, image and layout"
 	set output "requests-" . outcome . "-vain.svg"
 	plot for [w=1:3] dat(w, outcome, "vain_mib") using 1:2:3:4 with yerrorlines \
-			lc rgb vanilla lw 1.5 dt 2 pt hollow[w] title "vanilla, " . title[w], \
+			lc rgb base lw 1.5 dt 2 pt hollow[w] title "unpatched, " . title[w], \
 		for [w=1:3] dat(w, outcome, "vain_mib") using 1:5:6:7 with yerrorlines \
 			lc rgb patched lw 1.5 pt filled[w] title "patched, " . title[w]
 }
@@ -69,10 +69,10 @@ stats "data/coldplug-init_module" using 1 nooutput
 set logscale x 2
 set xrange [STATS_min / 1.5:STATS_max * 1.5]
 set output "coldplug-settle.svg"
-plot "data/coldplug-init_module" using 1:2:3:4 with yerrorlines lc rgb vanilla lw 1.5 dt 2 pt 6 \
-		title "vanilla, kmod 30: init\\_module()", \
-	"data/coldplug-compressed_file" using 1:2:3:4 with yerrorlines lc rgb vanilla lw 1.5 dt 2 pt 4 \
-		title "vanilla, finit\\_module() of the compressed file", \
+plot "data/coldplug-init_module" using 1:2:3:4 with yerrorlines lc rgb base lw 1.5 dt 2 pt 6 \
+		title "unpatched, kmod 30: init\\_module()", \
+	"data/coldplug-compressed_file" using 1:2:3:4 with yerrorlines lc rgb base lw 1.5 dt 2 pt 4 \
+		title "unpatched, finit\\_module() of the compressed file", \
 	"data/coldplug-init_module" using 1:5:6:7 with yerrorlines lc rgb patched lw 1.5 pt 7 \
 		title "patched, kmod 30: init\\_module()", \
 	"data/coldplug-compressed_file" using 1:5:6:7 with yerrorlines lc rgb patched lw 1.5 pt 5 \

@@ -3,7 +3,7 @@
  * report DIR file...
  *
  * Each file is what the guest told in one boot, lines "key value", behind a line
- * "kernel vanilla" or "kernel patched". Prints the tables and writes DIR/bench.json
+ * "kernel base" or "kernel patched". Prints the tables and writes DIR/bench.json
  * and DIR/data/ for gnuplot. A figure is the median of the boots that have it.
  */
 
@@ -17,9 +17,9 @@
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define MAX_BOOTS	64
 
-enum kernel { VANILLA, PATCHED, NR_KERNELS };
+enum kernel { BASE, PATCHED, NR_KERNELS };
 
-static const char * const kernels[] = { "vanilla", "patched" };
+static const char * const kernels[] = { "base", "patched" };
 
 struct values {
 	double v[MAX_BOOTS];
@@ -158,7 +158,7 @@ static void cells(const char *key, const char *figure, bool ratio, int width)
 	double v = 0, p = 0;
 	bool has_v, has_p;
 
-	has_v = get(VANILLA, &v, "%s.%s", key, figure);
+	has_v = get(BASE, &v, "%s.%s", key, figure);
 	has_p = get(PATCHED, &p, "%s.%s", key, figure);
 	cell(has_v, v, width);
 	cell(has_p, p, width);
@@ -172,15 +172,15 @@ static void head(const char *title, const char *first)
 	       "wall clock, s", "CPU of the host, s", "peak, MiB", "in vain, MiB",
 	       "switches", "images");
 	printf("%8s %7s %7s %7s  %7s %7s %7s  %6s %6s  %6s %6s  %7s %7s  %5s %5s\n", first,
-	       "vanilla", "patched", "ratio", "vanilla", "patched", "ratio", "van.", "patch.",
-	       "van.", "patch.", "van.", "patch.", "van.", "p.");
+	       "base", "patched", "ratio", "base", "patched", "ratio", "base", "patch.",
+	       "base", "patch.", "base", "patch.", "base", "p.");
 }
 
 static void row(const char *first, const char *key)
 {
 	double v;
 
-	if (!get(VANILLA, &v, "%s.wall_s", key) && !get(PATCHED, &v, "%s.wall_s", key))
+	if (!get(BASE, &v, "%s.wall_s", key) && !get(PATCHED, &v, "%s.wall_s", key))
 		return;
 	printf("%8s", first);
 	cells(key, "wall_s", true, 7);
@@ -233,7 +233,7 @@ static const char * const room_rows[][2] = {
 static void print_room(void)
 {
 	printf("\nThe room for modules: 128 requests for a module of 108 MiB\n%-48s %7s %7s\n",
-	       "", "vanilla", "patched");
+	       "", "base", "patched");
 	for (size_t i = 0; i < ARRAY_SIZE(room_rows); i++) {
 		printf("%-48s", room_rows[i][0]);
 		cells("room", room_rows[i][1], false, 7);
@@ -248,12 +248,12 @@ static void print_coldplug(void)
 
 	printf("\n%-46s  %-23s  %-13s  %-11s  %-17s\n", "udev coldplug", "settled in, s",
 	       "requests", "loads", "in vain, MiB");
-	printf("%-38s %7s %7s %7s %7s  %6s %6s  %5s %5s  %8s %8s\n", "", "CPUs", "vanilla",
-	       "patched", "ratio", "van.", "patch.", "van.", "p.", "van.", "patch.");
+	printf("%-38s %7s %7s %7s %7s  %6s %6s  %5s %5s  %8s %8s\n", "", "CPUs", "base",
+	       "patched", "ratio", "base", "patch.", "base", "p.", "base", "patch.");
 	for (size_t w = 0; w < ARRAY_SIZE(plugs); w++) {
 		for (int cpus = 1; cpus < 256; cpus++) {
 			snprintf(key, sizeof(key), "coldplug.%s.%d", plugs[w], cpus);
-			if (!get(VANILLA, &v, "%s.settle_s", key) &&
+			if (!get(BASE, &v, "%s.settle_s", key) &&
 			    !get(PATCHED, &v, "%s.settle_s", key))
 				continue;
 			printf("%-38s %7d", plug_titles[w], cpus);
@@ -277,10 +277,10 @@ static void print_instructions(void)
 	double v = 0, p = 0;
 
 	printf("\n%-48s %9s %9s %8s\n", "Instructions of one load, nobody else about",
-	       "vanilla", "patched", "ratio");
+	       "base", "patched", "ratio");
 	for (size_t m = 0; m < ARRAY_SIZE(modules); m++) {
 		for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
-			if (!get(VANILLA, &v, "instructions.%s.%s", modules[m], parts[i]) ||
+			if (!get(BASE, &v, "instructions.%s.%s", modules[m], parts[i]) ||
 			    !get(PATCHED, &p, "instructions.%s.%s", modules[m], parts[i]))
 				continue;
 			printf("%-7s %-40s %9.0f %9.0f %8.4f\n", titles[m], parts[i], v, p, p / v);
@@ -337,7 +337,7 @@ static void limit_growth(const char *what, const char *way, const char *figure, 
 	double v = 0, p = 0;
 	bool a, b;
 
-	a = growth(VANILLA, &v, way, figure, n, m);
+	a = growth(BASE, &v, way, figure, n, m);
 	b = growth(PATCHED, &p, way, figure, n, m);
 	limit(what, a, v, b, p, text);
 }
@@ -348,10 +348,10 @@ static void limit_instructions(const char *what, const char *module)
 	char text[64];
 	bool a, b;
 
-	a = get(VANILLA, &v, "instructions.%s.both", module);
+	a = get(BASE, &v, "instructions.%s.both", module);
 	b = get(PATCHED, &p, "instructions.%s.both", module);
-	snprintf(text, sizeof(text), "%.0f (1.005 of vanilla)", v * 1.005);
-	limit(what, a, v, b, p, a ? text : "1.005 of vanilla");
+	snprintf(text, sizeof(text), "%.0f (1.005 of base)", v * 1.005);
+	limit(what, a, v, b, p, a ? text : "1.005 of base");
 }
 
 static void print_limits(void)
@@ -360,53 +360,53 @@ static void print_limits(void)
 	char text[64];
 	bool a, b;
 
-	printf("\n%-64s %8s %8s  %s\n", "What the patched kernel has to reach", "vanilla",
+	printf("\n%-64s %8s %8s  %s\n", "What the patched kernel has to reach", "base",
 	       "patched", "limit");
 	limit_growth("128 requests by init_module() against 1, wall clock, times",
 		     "init_module", "wall_s", 128, 1, "at most 3");
 	limit_growth("the same, CPU, times", "init_module", "cpu_s", 128, 1, "at most 4");
 	limit_growth("128 by finit_module(), one file, against 1, wall clock, times",
-		     "one_file", "wall_s", 128, 1, "no more than vanilla");
-	a = get(VANILLA, &v, "requests.one_file.live.128.wall_s");
+		     "one_file", "wall_s", 128, 1, "no more than base");
+	a = get(BASE, &v, "requests.one_file.live.128.wall_s");
 	b = get(PATCHED, &p, "requests.one_file.live.128.wall_s");
-	limit("  the same, seconds", a, v, b, p, "no more than vanilla");
+	limit("  the same, seconds", a, v, b, p, "no more than base");
 	limit_growth("512 against 128 by init_module(), wall clock, times",
 		     "init_module", "wall_s", 512, 128, "at most 4");
 
-	a = most(VANILLA, &v, "requests.", ".vain_mib");
+	a = most(BASE, &v, "requests.", ".vain_mib");
 	b = most(PATCHED, &p, "requests.", ".vain_mib");
 	limit("laid out in vain, any number of requests, MiB", a, v, b, p, "0");
 
-	a = get(VANILLA, &v, "requests.init_module.live.128.images");
+	a = get(BASE, &v, "requests.init_module.live.128.images");
 	b = get(PATCHED, &p, "requests.init_module.live.128.images");
 	limit("images copied by the other 127, init_module()", a, v - 1, b, p - 1, "0");
 
-	a = get(VANILLA, &v, "storm.cpu_s");
+	a = get(BASE, &v, "storm.cpu_s");
 	b = get(PATCHED, &p, "storm.cpu_s");
 	snprintf(text, sizeof(text), "%.1f", v / 10);
 	limit("storm of 20 x 447, CPU, s", a, v, b, p,
-	      a ? text : "a tenth of vanilla");
+	      a ? text : "a tenth of base");
 
-	a = a && get(VANILLA, &alone, "storm_alone.cpu_s");
+	a = a && get(BASE, &alone, "storm_alone.cpu_s");
 	v -= alone;
 	b = b && get(PATCHED, &alone, "storm_alone.cpu_s");
 	p -= alone;
 	snprintf(text, sizeof(text), "%.1f", v / 10);
 	limit("  without what 20 requests, one for each, take", a, v, b, p,
-	      a ? text : "a tenth of vanilla");
+	      a ? text : "a tenth of base");
 
 	limit_instructions("one load and unload, 4 KiB, nobody else about, instructions",
 			   "bench_tiny");
 	limit_instructions("the same, 256 KiB", "bench_mid");
 
-	a = get(VANILLA, &v, "room.enomem");
+	a = get(BASE, &v, "room.enomem");
 	b = get(PATCHED, &p, "room.enomem");
 	limit("128 requests for 108 MiB: how many failed with ENOMEM", a, v, b, p, "0");
-	a = get(VANILLA, &v, "room.innocent_enomem");
+	a = get(BASE, &v, "room.innocent_enomem");
 	b = get(PATCHED, &p, "room.innocent_enomem");
 	limit("loads of other modules meanwhile that failed with ENOMEM", a, v, b, p, "0");
 
-	a = most(VANILLA, &v, "coldplug.init_module.", ".vain_mib");
+	a = most(BASE, &v, "coldplug.init_module.", ".vain_mib");
 	b = most(PATCHED, &p, "coldplug.init_module.", ".vain_mib");
 	limit("udev coldplug by kmod 30, laid out in vain, MiB", a, v, b, p, "0");
 }
@@ -428,13 +428,13 @@ static void write_json(const char *dir)
 			if (!of->n)
 				continue;
 			fprintf(f, "%s\"%s\": {\"median\": %.9g, \"min\": %.9g, ",
-				k && r->of[VANILLA].n ? ", " : "", kernels[k], median(of),
+				k && r->of[BASE].n ? ", " : "", kernels[k], median(of),
 				of->v[0]);
 			fprintf(f, "\"max\": %.9g, \"boots\": %d}", of->v[of->n - 1], of->n);
 		}
-		if (r->of[VANILLA].n && r->of[PATCHED].n && median(&r->of[VANILLA]))
+		if (r->of[BASE].n && r->of[PATCHED].n && median(&r->of[BASE]))
 			fprintf(f, ", \"ratio\": %.6g",
-				median(&r->of[PATCHED]) / median(&r->of[VANILLA]));
+				median(&r->of[PATCHED]) / median(&r->of[BASE]));
 		fprintf(f, "}%s\n", i + 1 < nr_results ? "," : "");
 	}
 	fprintf(f, "}\n");
@@ -458,7 +458,7 @@ static void data(FILE *f, const char *key, const char *figure)
 	}
 }
 
-/* Columns: requests, then median, least and most of vanilla, and of patched. */
+/* Columns: requests, then median, least and most of base, and of patched. */
 static void write_data(const char *dir)
 {
 	static const char * const figures[] = {

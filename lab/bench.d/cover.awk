@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# awk -f cover.awk bench.json...: what make bench measured, as the table of a cover letter,
+# two columns for each base.
+BEGIN {
+	FS = "\""
+	print "A module of 8 MiB, medians of boots in QEMU, each base and the same with the\nseries in turn:\n"
+	of("requests.init_module.live.1.wall_s", "1 init_module(), s")
+	of("requests.init_module.live.128.wall_s", "128 init_module(), s")
+	of("requests.init_module.live.128.vain_mib", "  laid out in vain, MiB")
+	of("requests.one_file.live.128.wall_s", "128 finit_module(), one file, s")
+	of("requests.copies.live.128.wall_s", "128 finit_module(), copies, s")
+	of("requests.copies.live.128.vain_mib", "  laid out in vain, MiB")
+	of("storm.cpu_s", "447 for each of 20 modules, CPU s")
+	of("room.enomem", "128 for 108 MiB: ENOMEM to")
+	of("room.innocent_enomem", "  loads of others, ENOMEM to")
+	of("coldplug.init_module.16.settle_s", "udev coldplug, 16 CPUs, s")
+	of("coldplug.init_module.64.settle_s", "udev coldplug, 64 CPUs, s")
+	of("coldplug.init_module.128.settle_s", "udev coldplug, 128 CPUs, s")
+	of("coldplug.init_module.128.vain_mib", "  laid out in vain, MiB")
+	of("instructions.bench_tiny.both", "load and unload, instructions")
+}
+function of(key, title) { keys[++n] = key; titles[key] = title }
+function median(kernel) {
+	if (!match($0, "\"" kernel "\": \\{\"median\": [0-9.e+-]*"))
+		return "-"
+	text = substr($0, RSTART, RLENGTH)
+	sub(/.* /, "", text)
+	text += 0
+	return text >= 100 || text == int(text) ? sprintf("%.0f", text) : \
+		sprintf("%.2f", text)
+}
+function cells(left, right) { return sprintf(" %6s %6s", left, right) }
+FNR == 1 {
+	base = FILENAME
+	sub(/\/bench.json$/, "", base)
+	sub(/.*\//, "", base)
+	bases[++m] = base
+}
+$2 in titles {
+	any[$2]
+	seen[$2, m] = cells(median("base"), median("patched"))
+}
+END {
+	line = sprintf("%-33s", "")
+	for (j = 1; j <= m; j++)
+		line = line sprintf(" %13s", bases[j])
+	print line
+	line = sprintf("%-33s", "")
+	for (j = 1; j <= m; j++)
+		line = line cells("before", "after")
+	print line
+	for (i = 1; i <= n; i++) {
+		if (!(keys[i] in any))
+			continue
+		line = sprintf("%-33s", titles[keys[i]])
+		for (j = 1; j <= m; j++)
+			line = line ((keys[i], j) in seen ? seen[keys[i], j] : cells("-", "-"))
+		print line
+	}
+}
