@@ -1,23 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# awk -f cover.awk bench.json...: what make bench measured, as the table of a cover letter,
-# two columns for each base.
+# awk -f cover.awk bench.json...: print the table of a cover letter, from the figures of
+# make bench, with two columns for each base.
 BEGIN {
 	FS = "\""
 	print "A module of 8 MiB, medians of boots in QEMU, each base and the same with the\nseries in turn:\n"
 	of("requests.init_module.live.1.wall_s", "1 init_module(), s")
 	of("requests.init_module.live.128.wall_s", "128 init_module(), s")
-	of("requests.init_module.live.128.vain_mib", "  laid out in vain, MiB")
+	of("requests.init_module.live.128.wasted_mib", "  module memory wasted, MiB")
 	of("requests.one_file.live.128.wall_s", "128 finit_module(), one file, s")
 	of("requests.copies.live.128.wall_s", "128 finit_module(), copies, s")
-	of("requests.copies.live.128.vain_mib", "  laid out in vain, MiB")
-	of("storm.cpu_s", "447 for each of 20 modules, CPU s")
+	of("requests.copies.live.128.wasted_mib", "  module memory wasted, MiB")
+	of("small.init_module.symbol_missing.1.wall_s", "1 load that fails, 4 KiB, s")
+	of("small.init_module.symbol_missing.128.wall_s", "128 such init_module(), s")
+	of("storm.init_module.8940.cpu_s", "447 for each of 20 modules, CPU s")
 	of("room.enomem", "128 for 108 MiB: ENOMEM to")
-	of("room.innocent_enomem", "  loads of others, ENOMEM to")
+	of("room.other_enomem", "  loads of others, ENOMEM to")
 	of("coldplug.init_module.16.settle_s", "udev coldplug, 16 CPUs, s")
 	of("coldplug.init_module.64.settle_s", "udev coldplug, 64 CPUs, s")
 	of("coldplug.init_module.128.settle_s", "udev coldplug, 128 CPUs, s")
-	of("coldplug.init_module.128.vain_mib", "  laid out in vain, MiB")
+	of("coldplug.init_module.128.wasted_mib", "  module memory wasted, MiB")
 	of("instructions.bench_tiny.both", "load and unload, instructions")
 }
 function of(key, title) { keys[++n] = key; titles[key] = title }

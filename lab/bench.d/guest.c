@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The first process of the benchmark's guest: measures, tells the second serial
- * port what it found, a line "key value" each, and shuts the guest down. A boot
- * which has not said "done 1" has found nothing. On the other end of that port
- * is host.c. The kernel hands over what it does not know on its command line as
- * environment variables:
+ * The first process of the benchmark's guest. It measures, prints a line "key value" for
+ * each figure on the second serial port, where host.c reads it, and shuts the guest down. The
+ * figures of a boot count if its last line is "done 1". The kernel turns the words of its
+ * command line that it does not know into environment variables:
  *
  *	BENCH=WHAT	what to measure: see main()
  *	MAX=512		at most so many requests for a module
  *
- * Called "/init load MODALIAS" it is the stand-in for a modprobe that leaves
- * the decompression to the kernel.
+ * "/init load MODALIAS" replaces modprobe where the kernel decompresses the modules.
  */
 
 #include <errno.h>
@@ -43,13 +41,14 @@
 
 #define MODULES		"/bench"
 #define STATS		"/sys/kernel/debug/modules/stats"
+#define GATE		"/sys/module/bench_mid/parameters/hold"
 #define CALLS		"/run/bench.calls"
 
 /* The storm of a host with 448 CPUs: so many modules, so many requests for each */
 #define STORM_MODULES	20
 #define STORM_REQUESTS	447
 #define ROOM_REQUESTS	128
-#define INNOCENTS	8
+#define OTHERS		8
 #define WIDE_SIZE	(108UL << 20)	/* as in Kbuild */
 #define MAX_REQUESTS	(STORM_MODULES * STORM_REQUESTS)
 
@@ -61,52 +60,61 @@ enum way { INIT_MODULE, ONE_FILE, COPIES };
 
 static const char * const way_names[] = { "init_module", "one_file", "copies" };
 
+enum outcome { LIVE, INIT_FAILS, SYMBOL_MISSING };
+
+static const char * const outcome_names[] = { "live", "init_fails", "symbol_missing" };
+
 struct image {
 	char name[32];		/* of the module in it */
 	char *data;
 	size_t len;
-	size_t size;		/* once it is laid out */
+	size_t size;		/* of its module memory */
 };
 
-/* One request, a process. Shared between it and the one that measures. */
+/* One request, a process. Shared between it and the process that measures. */
 struct slot {
-	double end;		/* when it was answered */
-	double cpu;		/* that the guest thinks the system call took */
-	long switches;
+	double end;		/* when the system call returned */
+	long wakeups;		/* how often the system call slept */
 	int err;
-	bool answered;
+	pid_t pid;
+	bool started, returned;
 };
 
 static struct {
 	int go, leave;		/* futexes */
-	int ready, answered;
-	int innocent_tries, innocent_enomem;
+	int ready, returned;
+	bool held;		/* a load waits in its init function for GATE */
+	int other_loads, other_enomem;
 	struct slot slot[MAX_REQUESTS];
 } *shared;
 
 enum figure {
-	WALL, CPU, GUEST_CPU, SWITCHES, PEAK, VAIN, LAID_OUT, IMAGES, INITS,
-	OK, EXIST, BUSY, NODEV, NOMEM, OTHER, KILLED, NO_ROOM, NR_FIGURES
+	WALL, CPU, WAKEUPS, PEAK, WASTED, IMAGES,
+	OK, EXIST, BUSY, NODEV, NOENT, NOMEM, OTHER, KILLED, NO_ROOM,
+	/* of these the most counts, not the median */
+	LOADS, INITS, ALLOCATIONS, ERRNOS, NR_FIGURES
 };
 
 static const char * const figure_names[] = {
 	[WALL]		= "wall_s",
 	[CPU]		= "cpu_s",
-	[GUEST_CPU]	= "guest_cpu_s",
-	[SWITCHES]	= "switches",
+	[WAKEUPS]	= "wakeups",
 	[PEAK]		= "peak_mib",
-	[VAIN]		= "vain_mib",
-	[LAID_OUT]	= "laid_out_mib",
+	[WASTED]	= "wasted_mib",
 	[IMAGES]	= "images",
-	[INITS]		= "inits",
 	[OK]		= "ok",
 	[EXIST]		= "eexist",
 	[BUSY]		= "ebusy",
 	[NODEV]		= "enodev",
+	[NOENT]		= "enoent",
 	[NOMEM]		= "enomem",
 	[OTHER]		= "other",
 	[KILLED]	= "killed",
 	[NO_ROOM]	= "no_room_messages",
+	[LOADS]		= "loads",
+	[INITS]		= "inits",
+	[ALLOCATIONS]	= "allocations",
+	[ERRNOS]	= "errnos",
 };
 
 static void shut_down(void)
@@ -141,7 +149,7 @@ static double seconds(clockid_t clock)
 	return t.tv_sec + t.tv_nsec / 1e9;
 }
 
-/* What this guest has taken of the host's CPUs */
+/* Return the CPU time that this guest has used on the host. */
 static double host_cpu_seconds(void)
 {
 	char line[64] = "";
@@ -180,8 +188,7 @@ static void release(int *futex)
 	syscall(SYS_futex, futex, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
-/* What the kernel counts: not a number if it does not, 0 if it has yet to begin. */
-
+/* Return a counter of the kernel: not a number without the file, 0 without the line. */
 static double number_in(const char *path, const char *what)
 {
 	char line[256], *at;
@@ -203,25 +210,26 @@ static double number_in(const char *path, const char *what)
 }
 
 struct stats {
-	double loads, merged, becoming, failed, becoming_bytes, kmod_bytes;
+	double live, failed, failed_loads, failed_copies, kmod_bytes, copied_bytes;
 };
 
 static struct stats read_stats(void)
 {
-	return (struct stats) {
-		.loads		= number_in(STATS, "Mods ever loaded\t"),
-		.merged		= number_in(STATS, "Requests merged\t"),
-		.becoming	= number_in(STATS, "Mods failed on becoming\t"),
+	struct stats s = {
+		.live		= number_in(STATS, "Mods ever loaded\t"),
 		.failed		= number_in(STATS, "Mods failed on kread\t") +
-				  number_in(STATS, "Mods failed on decompress\t") +
-				  number_in(STATS, "Mods failed on becoming\t") +
-				  number_in(STATS, "Mods failed on load\t"),
-		.becoming_bytes	= number_in(STATS, "Failed becoming bytes\t"),
+				  number_in(STATS, "Mods failed on decompress\t"),
+		.failed_loads	= number_in(STATS, "Mods failed on load\t"),
+		.failed_copies	= number_in(STATS, "Mods failed on becoming\t"),
 		.kmod_bytes	= number_in(STATS, "Failed kmod bytes\t"),
+		.copied_bytes	= number_in(STATS, "Failed becoming bytes\t"),
 	};
+
+	s.failed += s.failed_loads + s.failed_copies;
+	return s;
 }
 
-/* Images copied and modules laid out are all that moves this while we measure. */
+/* Only the images and the module memory of loads change this during a measurement. */
 static double vmalloc_mib(void)
 {
 	return number_in("/proc/meminfo", "VmallocUsed:") / 1024;
@@ -245,16 +253,19 @@ static void read_log(int fd, double *figures)
 	for (;;) {
 		len = read(fd, line, sizeof(line) - 1);
 		if (len < 0 && errno == EPIPE)
-			continue;	/* overtaken by the ring */
+			continue;	/* lines were overwritten */
 		if (len <= 0)
 			break;
 		line[len] = '\0';
 		if (strstr(line, ";bench_") && strstr(line, ": init\n"))
 			figures[INITS]++;
+		if (strstr(line, ": Unknown symbol bench_"))
+			figures[LOADS]++;
 		if (strstr(line, "vmap allocation for size") ||
 		    strstr(line, "execmem: unable to allocate memory"))
 			figures[NO_ROOM]++;
 	}
+	figures[LOADS] += figures[INITS];
 	close(fd);
 }
 
@@ -283,7 +294,7 @@ static struct image read_image(const char *name)
 	return image;
 }
 
-/* Another module of the same kind: a name of the same length, wherever it is */
+/* Turn an image into that of another module, with a name of the same length. */
 static void rename_image(struct image *image, const char *name)
 {
 	size_t len = strlen(image->name);
@@ -306,17 +317,15 @@ static void unload(const char *name)
 }
 
 /*
- * A file of one's own. Pages of zeros stay holes, which read no faster: 512
- * files would not fit into the guest otherwise.
+ * Write a file. Pages of zeros stay holes, which read no faster: 512 files would not
+ * fit into the guest otherwise.
  */
-static int open_copy(const struct image *image)
+static void write_image(const struct image *image, const char *path)
 {
 	static const char zeros[PAGE];
-	char path[64];
 	size_t at, n;
 	int fd;
 
-	snprintf(path, sizeof(path), "/tmp/copy.%d", getpid());
 	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0 || ftruncate(fd, image->len))
 		die("create %s", path);
@@ -326,74 +335,75 @@ static int open_copy(const struct image *image)
 		    pwrite(fd, image->data + at, n, at) != (ssize_t)n)
 			die("write %s", path);
 	}
+	/* The kernel reads no module from a file that is open for writing. */
 	close(fd);
-	/* No module is read from a file that is open for writing. */
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	unlink(path);
-	return fd;
 }
 
 static int open_module(const struct image *image, enum way way)
 {
 	char path[64];
+	int fd;
 
 	if (way == INIT_MODULE)
 		return -1;
-	if (way == COPIES)
-		return open_copy(image);
 	snprintf(path, sizeof(path), MODULES "/%s.ko", image->name);
-	return open(path, O_RDONLY | O_CLOEXEC);
+	if (way == COPIES) {
+		snprintf(path, sizeof(path), "/tmp/copy.%d", getpid());
+		write_image(image, path);
+	}
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (way == COPIES)
+		unlink(path);
+	return fd;
 }
 
 /* Many requests at once */
 
-static long switches(void)
+static long wakeups(void)
 {
 	struct rusage ru;
 
 	getrusage(RUSAGE_SELF, &ru);
-	return ru.ru_nvcsw + ru.ru_nivcsw;
+	return ru.ru_nvcsw;
 }
 
-static void ask(const void *data, size_t len, int fd, enum way way, const char *params,
-		struct slot *slot)
+static void load(const void *data, size_t len, int fd, enum way way, const char *params,
+		 struct slot *slot)
 {
-	double cpu;
-	long n, ret;
+	long ret, n = wakeups();
 
-	n = switches();
-	cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
 	if (way == INIT_MODULE)
 		ret = syscall(SYS_init_module, data, len, params);
 	else
 		ret = syscall(SYS_finit_module, fd, params, 0);
 	slot->err = ret ? errno : 0;
-	slot->cpu = seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu;
 	slot->end = seconds(CLOCK_MONOTONIC);
-	slot->switches = switches() - n;
+	slot->wakeups = wakeups() - n;
 }
 
-/* Stays after its answer, so that no exit costs time while others still wait. */
+/* The process stays, so that no exit costs time while other requests still wait. */
 static void request(const struct image *image, enum way way, const char *params,
 		    struct slot *slot)
 {
 	int fd = open_module(image, way);
 
-	/* Where memory runs out, not the one that measures is to die of it. */
+	/* If memory runs out, it must not kill the process that measures. */
 	write_file("/proc/self/oom_score_adj", "500");
-	/* Each new process has page faults on its way through here, all in the same pages. */
-	ask(NULL, 0, -1, way, params, slot);
+	slot->pid = getpid();
+	/* The first system call of a process has page faults, all in the same pages. */
+	load(NULL, 0, -1, way, params, slot);
 	__atomic_add_fetch(&shared->ready, 1, __ATOMIC_RELEASE);
 	wait_on(&shared->go);
-	ask(image->data, image->len, fd, way, params, slot);
-	slot->answered = true;
-	__atomic_add_fetch(&shared->answered, 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&slot->started, true, __ATOMIC_RELEASE);
+	load(image->data, image->len, fd, way, params, slot);
+	slot->returned = true;
+	__atomic_add_fetch(&shared->returned, 1, __ATOMIC_RELEASE);
 	wait_on(&shared->leave);
 	_exit(0);
 }
 
-/* Loads another module again and again while the storm lasts. */
-static void innocent(int nr)
+/* Load another module again and again during the measurement. */
+static void load_other(int nr)
 {
 	struct image image = read_image("bench_big");
 	char name[32];
@@ -402,11 +412,11 @@ static void innocent(int nr)
 	rename_image(&image, name);
 	wait_on(&shared->go);
 	while (!__atomic_load_n(&shared->leave, __ATOMIC_ACQUIRE)) {
-		__atomic_add_fetch(&shared->innocent_tries, 1, __ATOMIC_RELAXED);
+		__atomic_add_fetch(&shared->other_loads, 1, __ATOMIC_RELAXED);
 		if (!syscall(SYS_init_module, image.data, image.len, ""))
 			unload(name);
 		else if (errno == ENOMEM)
-			__atomic_add_fetch(&shared->innocent_enomem, 1, __ATOMIC_RELAXED);
+			__atomic_add_fetch(&shared->other_enomem, 1, __ATOMIC_RELAXED);
 	}
 	_exit(0);
 }
@@ -435,7 +445,46 @@ static void add_requests(int first, const struct image *image, enum way way, int
 			request(image, way, params, &shared->slot[first + i]);
 }
 
-static enum figure answer(int err)
+/* Start a load whose init function waits until GATE is 0, and fails. */
+static void start_held_load(const struct image *image, enum way way)
+{
+	struct slot slot;
+
+	if (!start()) {
+		load(image->data, image->len, open_module(image, way), way,
+		     "hold=1 ret=-19", &slot);
+		wait_on(&shared->leave);
+		_exit(0);
+	}
+	while (access(GATE, W_OK))
+		nap(10);
+	shared->held = true;
+}
+
+/* Open the gate if each request sleeps in its system call. Other sleeps there are state D. */
+static void try_open_gate(int n)
+{
+	char path[32], line[128], state;
+	FILE *f;
+
+	for (struct slot *slot = shared->slot; slot < shared->slot + n; slot++) {
+		if (slot->returned)
+			continue;
+		snprintf(path, sizeof(path), "/proc/%d/stat", slot->pid);
+		f = fopen(path, "re");
+		if (!__atomic_load_n(&slot->started, __ATOMIC_ACQUIRE) || !f ||
+		    !fgets(line, sizeof(line), f) || sscanf(line, "%*d %*s %c", &state) != 1)
+			state = 'R';
+		if (f)
+			fclose(f);
+		if (state != 'S')
+			return;
+	}
+	write_file(GATE, "0");
+	shared->held = false;
+}
+
+static enum figure figure_of(int err)
 {
 	switch (err) {
 	case 0:
@@ -446,6 +495,8 @@ static enum figure answer(int err)
 		return BUSY;
 	case ENODEV:
 		return NODEV;
+	case ENOENT:
+		return NOENT;
 	case ENOMEM:
 		return NOMEM;
 	default:
@@ -453,7 +504,7 @@ static enum figure answer(int err)
 	}
 }
 
-/* Who looks must not have to queue with those who are looked at, or die of them. */
+/* Run before the requests, and survive them if memory runs out. */
 static void be_urgent(void)
 {
 	const struct sched_param urgent = { .sched_priority = 1 };
@@ -463,11 +514,11 @@ static void be_urgent(void)
 		die("sched_setscheduler");
 }
 
-/* Lets @n requests go, for @image or its like, and waits for their answers */
+/* Let @n requests for @image, or for others of its size, start and return. */
 static void measure(int n, const struct image *image, double *figures)
 {
 	struct stats before, after;
-	double begin, base, used, vain;
+	double begin, base, used;
 	int i, log, dead = 0;
 
 	memset(figures, 0, NR_FIGURES * sizeof(*figures));
@@ -485,13 +536,15 @@ static void measure(int n, const struct image *image, double *figures)
 
 	begin = seconds(CLOCK_MONOTONIC);
 	release(&shared->go);
-	while (__atomic_load_n(&shared->answered, __ATOMIC_ACQUIRE) + dead < n) {
+	while (__atomic_load_n(&shared->returned, __ATOMIC_ACQUIRE) + dead < n) {
+		if (shared->held)
+			try_open_gate(n);
 		used = vmalloc_mib() - base;
 		if (used > figures[PEAK])
 			figures[PEAK] = used;
 		while (waitpid(-1, NULL, WNOHANG) > 0)
 			dead++;
-		/* To look costs something, too. */
+		/* A look has its cost, too. */
 		nap(seconds(CLOCK_MONOTONIC) - begin < 1 ? 5 : 25);
 	}
 	figures[CPU] += host_cpu_seconds();
@@ -504,22 +557,21 @@ static void measure(int n, const struct image *image, double *figures)
 	for (i = 0; i < n; i++) {
 		const struct slot *slot = &shared->slot[i];
 
-		if (!slot->answered) {
+		if (!slot->returned) {
 			figures[KILLED]++;
 			continue;
 		}
 		if (slot->end - begin > figures[WALL])
 			figures[WALL] = slot->end - begin;
-		figures[GUEST_CPU] += slot->cpu;
-		figures[SWITCHES] += slot->switches;
-		figures[answer(slot->err)]++;
+		figures[WAKEUPS] += slot->wakeups;
+		figures[figure_of(slot->err)]++;
 	}
-	/* The kernel counts the image twice: once for what was laid out. */
-	vain = (after.kmod_bytes - before.kmod_bytes) / 2 / image->len;
-	figures[VAIN] = vain * (image->len + image->size) / MIB;
-	figures[LAID_OUT] = (vain + figures[INITS]) * image->size / MIB;
-	figures[IMAGES] = figures[INITS] + vain +
-			  (after.becoming_bytes - before.becoming_bytes) / image->len;
+	for (i = EXIST; i <= OTHER; i++)
+		figures[ERRNOS] += figures[i] > 0;
+	after.failed_loads -= before.failed_loads;
+	figures[WASTED] = after.failed_loads * image->size / MIB;
+	figures[ALLOCATIONS] = figures[INITS] + after.failed_loads;
+	figures[IMAGES] = figures[ALLOCATIONS] + after.failed_copies - before.failed_copies;
 }
 
 static int by_value(const void *a, const void *b)
@@ -529,20 +581,21 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static void tell_one(const char *key, const char *figure, double value)
+static void print_figure(const char *key, const char *figure, double value)
 {
 	if (!isnan(value))
 		printf("%s.%s %.9g\n", key, figure, value);
 }
 
-static void tell(const char *key, const double *figures)
+static void print_figures(const char *key, const double *figures)
 {
 	for (int i = 0; i < NR_FIGURES; i++)
-		tell_one(key, figure_names[i], figures[i]);
+		print_figure(key, figure_names[i], figures[i]);
 }
 
-/* What is soon over is made again, and the median told: all else disturbs it more. */
-static void measure_cell(const struct image *image, enum way way, bool refused, int n)
+/* Print medians of several measurements if one is short: these vary most. */
+static void measure_cell(const char *what, const struct image *image, enum way way,
+			 enum outcome outcome, int n)
 {
 	double figures[NR_FIGURES], all[NR_FIGURES][9], spent = 0;
 	int i, r = 0;
@@ -550,7 +603,7 @@ static void measure_cell(const struct image *image, enum way way, bool refused, 
 
 	do {
 		begin();
-		add_requests(0, image, way, n, refused ? "ret=-19" : "");
+		add_requests(0, image, way, n, outcome == INIT_FAILS ? "ret=-19" : "");
 		measure(n, image, figures);
 		unload(image->name);
 		nap(100);
@@ -560,19 +613,91 @@ static void measure_cell(const struct image *image, enum way way, bool refused, 
 	} while (++r < 9 && spent < 1);
 	for (i = 0; i < NR_FIGURES; i++) {
 		qsort(all[i], r, sizeof(all[i][0]), by_value);
-		figures[i] = all[i][r / 2];
+		figures[i] = all[i][i < LOADS ? r / 2 : r - 1];
 	}
-	snprintf(key, sizeof(key), "requests.%s.%s.%d", way_names[way],
-		 refused ? "refused" : "live", n);
-	tell(key, figures);
+	snprintf(key, sizeof(key), "%s.%s.%s.%d", what, way_names[way], outcome_names[outcome], n);
+	print_figures(key, figures);
 }
 
-/* So many requests for each of the modules, all at once. Leaves nothing loaded. */
-static void storm(int requests, const char *key)
+/* An emulator is slow when it sees code for the first time. */
+static void warm_up(const struct image *image, enum way way)
 {
 	double figures[NR_FIGURES];
+
+	begin();
+	add_requests(0, image, way, 8, "");
+	measure(8, image, figures);
+	unload(image->name);
+}
+
+static void measure_requests(int max)
+{
+	static const int counts[] = { 1, 8, 32, 128, 512 };
+	struct image image = read_image("bench_big"), bad = read_image("bench_bigbad");
+	enum outcome outcome;
+	enum way way;
+	size_t i;
+
+	be_urgent();
+	for (way = INIT_MODULE; way <= COPIES; way++) {
+		warm_up(&image, way);
+		warm_up(&bad, way);
+	}
+	for (i = 0; i < ARRAY_SIZE(counts) && counts[i] <= max; i++)
+		for (way = INIT_MODULE; way <= COPIES; way++)
+			for (outcome = LIVE; outcome <= SYMBOL_MISSING; outcome++)
+				measure_cell("requests", outcome == SYMBOL_MISSING ? &bad : &image,
+					     way, outcome, counts[i]);
+}
+
+/* Requests with different parameters sleep before the load fails, so each loads in turn. */
+static void measure_waiters(const struct image *image, enum way way, int n)
+{
+	double figures[NR_FIGURES], alone;
+	char key[64], params[32];
+
+	warm_up(image, way);
+	begin();
+	add_requests(0, image, way, 1, "ret=-19");
+	measure(1, image, figures);
+	alone = figures[WAKEUPS];
+
+	begin();
+	start_held_load(image, way);
+	for (int i = 0; i < n; i++) {
+		snprintf(params, sizeof(params), "ret=-19 nr=%d", i);
+		add_requests(i, image, way, 1, params);
+	}
+	measure(n, image, figures);
+	/* A request that loads sleeps there as well, for a grace period of RCU. */
+	figures[WAKEUPS] -= figures[INITS] * alone;
+	snprintf(key, sizeof(key), "waiters.%s.%d", way_names[way], n);
+	print_figures(key, figures);
+	print_figure(key, "wakeups_each", figures[WAKEUPS] / n);
+}
+
+static void measure_failures(int max)
+{
+	struct image mid = read_image("bench_mid"), bad = read_image("bench_bad");
+	enum way way;
+
+	be_urgent();
+	for (way = INIT_MODULE; way <= COPIES; way++) {
+		warm_up(&bad, way);
+		measure_cell("small", &bad, way, SYMBOL_MISSING, 1);
+		measure_cell("small", &bad, way, SYMBOL_MISSING, 128);
+		measure_waiters(&mid, way, 64);
+		if (max >= 512)
+			measure_waiters(&mid, way, 512);
+	}
+}
+
+/* So many requests for each of the modules, all at once. Nothing stays loaded. */
+static void storm(int requests, enum way way, bool print)
+{
+	double figures[NR_FIGURES];
+	char name[32], key[64];
 	struct image image;
-	char name[32];
 	int i;
 
 	begin();
@@ -580,13 +705,16 @@ static void storm(int requests, const char *key)
 		image = read_image("bench_mid");
 		snprintf(name, sizeof(name), "bench_m%02d", i);
 		rename_image(&image, name);
-		add_requests(i * requests, &image, INIT_MODULE, requests, "");
-		/* The next to be forked need not have a copy of this. */
+		snprintf(key, sizeof(key), MODULES "/%s.ko", name);
+		write_image(&image, key);
+		add_requests(i * requests, &image, way, requests, "");
+		/* The next process to be forked needs no copy of this. */
 		free_image(&image);
 	}
 	measure(STORM_MODULES * requests, &image, figures);
-	if (key)
-		tell(key, figures);
+	snprintf(key, sizeof(key), "storm.%s.%d", way_names[way], STORM_MODULES * requests);
+	if (print)
+		print_figures(key, figures);
 	for (i = 0; i < STORM_MODULES; i++) {
 		snprintf(name, sizeof(name), "bench_m%02d", i);
 		unload(name);
@@ -596,14 +724,15 @@ static void storm(int requests, const char *key)
 static void measure_storm(void)
 {
 	be_urgent();
-	/* An emulator is slow when it sees code for the first time. */
-	storm(1, NULL);
-	storm(STORM_REQUESTS, "storm");
-	/* What the loads alone take, with nobody to wait for them. */
-	storm(1, "storm_alone");
+	for (enum way way = INIT_MODULE; way <= ONE_FILE; way++) {
+		storm(1, way, false);	/* see warm_up() */
+		storm(STORM_REQUESTS, way, true);
+		/* The cost of the loads alone, without waiters. */
+		storm(1, way, true);
+	}
 }
 
-/* So large a module that not all requests for it find room at a time */
+/* Requests for a module so large that there is no room for all of them at a time */
 static void measure_room(void)
 {
 	struct image image = read_image("bench_wide");
@@ -613,52 +742,27 @@ static void measure_room(void)
 	be_urgent();
 	begin();
 	add_requests(0, &image, INIT_MODULE, ROOM_REQUESTS, "");
-	for (i = 0; i < INNOCENTS; i++)
+	for (i = 0; i < OTHERS; i++)
 		if (!start())
-			innocent(i);
+			load_other(i);
 	measure(ROOM_REQUESTS, &image, figures);
 	/* These count the other modules, too. */
-	figures[LAID_OUT] = figures[IMAGES] = figures[INITS] = NAN;
-	tell("room", figures);
-	printf("room.innocent_tries %d\n", shared->innocent_tries);
-	printf("room.innocent_enomem %d\n", shared->innocent_enomem);
-}
-
-static void measure_requests(void)
-{
-	static const int counts[] = { 1, 8, 32, 128, 512 };
-	const char *opt = getenv("MAX");
-	struct image image = read_image("bench_big");
-	int max = opt ? atoi(opt) : 512;
-	double figures[NR_FIGURES];
-	enum way way;
-	size_t i;
-
-	be_urgent();
-	/* An emulator is slow when it sees code for the first time. */
-	for (way = INIT_MODULE; way <= COPIES; way++) {
-		begin();
-		add_requests(0, &image, way, 8, "");
-		measure(8, &image, figures);
-		unload(image.name);
-	}
-	for (i = 0; i < ARRAY_SIZE(counts) && counts[i] <= max; i++) {
-		for (way = INIT_MODULE; way <= COPIES; way++) {
-			measure_cell(&image, way, false, counts[i]);
-			measure_cell(&image, way, true, counts[i]);
-		}
-	}
+	figures[ALLOCATIONS] = figures[IMAGES] = figures[LOADS] = figures[INITS] = NAN;
+	print_figures("room", figures);
+	printf("room.other_loads %d\n", shared->other_loads);
+	printf("room.other_enomem %d\n", shared->other_enomem);
 }
 
 /*
- * One load with nobody else about, counted by a clock that QEMU's -icount moves
- * on by 1 ns with each instruction. It runs only while this task does.
+ * One load without waiters, counted by a clock that advances by 1 ns with each
+ * instruction (QEMU's -icount), and only while this task runs.
  */
 static void count_instructions(const char *name)
 {
-	static double load[101], unload[101], both[101];
+	static const char * const parts[] = { "load", "unload", "both" };
+	static double counts[ARRAY_SIZE(parts)][101];
 	struct image image = read_image(name);
-	const size_t n = ARRAY_SIZE(load);
+	const size_t n = ARRAY_SIZE(counts[0]);
 
 	for (size_t i = 0; i < n; i++) {
 		double t0, t1, t2;
@@ -670,17 +774,14 @@ static void count_instructions(const char *name)
 		if (syscall(SYS_delete_module, name, O_NONBLOCK))
 			die("delete_module %s", name);
 		t2 = seconds(CLOCK_PROCESS_CPUTIME_ID);
-		load[i] = (t1 - t0) * 1e9;
-		unload[i] = (t2 - t1) * 1e9;
-		both[i] = (t2 - t0) * 1e9;
+		counts[0][i] = (t1 - t0) * 1e9;
+		counts[1][i] = (t2 - t1) * 1e9;
+		counts[2][i] = (t2 - t0) * 1e9;
 	}
-	qsort(load, n, sizeof(load[0]), by_value);
-	qsort(unload, n, sizeof(unload[0]), by_value);
-	qsort(both, n, sizeof(both[0]), by_value);
-	printf("instructions.%s.load %.0f\n", name, load[n / 2]);
-	printf("instructions.%s.unload %.0f\n", name, unload[n / 2]);
-	printf("instructions.%s.both %.0f\n", name, both[n / 2]);
-	printf("instructions.%s.both_min %.0f\n", name, both[0]);
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		qsort(counts[i], n, sizeof(counts[i][0]), by_value);
+		printf("instructions.%s.%s %.0f\n", name, parts[i], counts[i][n / 2]);
+	}
 	free_image(&image);
 }
 
@@ -696,7 +797,7 @@ static bool run(const char *path, const char *arg1, const char *arg2, const char
 	int status;
 
 	if (!pid) {
-		/* What these have to say is no figure. */
+		/* Their output is no figure. */
 		dup2(open("/dev/console", O_WRONLY), STDOUT_FILENO);
 		dup2(STDOUT_FILENO, STDERR_FILENO);
 		execve(path, argv, env);
@@ -731,12 +832,6 @@ static int unload_all(void)
 	return left;
 }
 
-/* How many requests there have been; who was merged may have failed as well. */
-static double all_requests(const struct stats *s)
-{
-	return s->loads + s->failed + (s->merged ? s->merged - s->becoming : 0);
-}
-
 static void coldplug(const char *way)
 {
 	struct stats before = read_stats(), after;
@@ -751,18 +846,18 @@ static void coldplug(const char *way)
 	     run("/bin/udevadm", "trigger", "--type=all", "--action=add") &&
 	     run("/bin/udevadm", "settle", "--timeout=1200", NULL);
 	snprintf(key, sizeof(key), "coldplug.%s.%ld", way, sysconf(_SC_NPROCESSORS_ONLN));
-	tell_one(key, "settle_s", seconds(CLOCK_MONOTONIC) - begin);
+	print_figure(key, "settle_s", seconds(CLOCK_MONOTONIC) - begin);
 	after = read_stats();
 	if (!ok || !run("/bin/udevadm", "control", "--exit", "--timeout=60"))
-		die("udev could not do it");
-	/* A call answered before its file was read is in no counter but our own. */
+		die("udev failed");
+	/* The kernel does not count a request that returns before it reads its file. */
 	stat(CALLS, &st);
-	tell_one(key, "requests", st.st_size ? (double)st.st_size :
-		 all_requests(&after) - all_requests(&before));
-	tell_one(key, "loads", after.loads - before.loads);
-	tell_one(key, "vain_mib", (after.kmod_bytes - before.kmod_bytes) / MIB);
-	tell_one(key, "vain_images_mib", (after.becoming_bytes - before.becoming_bytes) / MIB);
-	if (after.loads == before.loads)
+	print_figure(key, "requests", st.st_size ? (double)st.st_size :
+		     after.live + after.failed - before.live - before.failed);
+	print_figure(key, "loads", after.live - before.live);
+	print_figure(key, "wasted_mib", (after.kmod_bytes - before.kmod_bytes) / MIB);
+	print_figure(key, "wasted_images_mib", (after.copied_bytes - before.copied_bytes) / MIB);
+	if (after.live == before.live)
 		die("the coldplug loaded nothing");
 }
 
@@ -780,7 +875,7 @@ static void measure_coldplug(void)
 	coldplug("compressed_file");
 }
 
-/* "/init load MODALIAS": what kmod does, with the file handed to the kernel */
+/* "/init load MODALIAS": modprobe, but the kernel reads the file */
 
 static FILE *open_list(const char *name)
 {
@@ -898,7 +993,7 @@ static void talk_on_second_serial_port(void)
 
 	if (fd < 0)
 		die("open /dev/ttyS1");
-	/* The host is to get no echo of its answers. */
+	/* The host must not read its own lines. */
 	if (tcgetattr(fd, &t))
 		die("tcgetattr");
 	cfmakeraw(&t);
@@ -911,7 +1006,8 @@ static void talk_on_second_serial_port(void)
 
 int main(int argc, char *argv[])
 {
-	const char *what;
+	const char *what, *opt;
+	int max;
 
 	if (argc == 3 && !strcmp(argv[1], "load"))
 		return load_by_alias(argv[2]);
@@ -929,11 +1025,15 @@ int main(int argc, char *argv[])
 		die("mmap");
 
 	what = getenv("BENCH") ?: "";
+	opt = getenv("MAX");
+	max = opt ? atoi(opt) : 512;
 	if (!strcmp(what, "instructions")) {
 		count_instructions("bench_tiny");
 		count_instructions("bench_mid");
 	} else if (!strcmp(what, "requests")) {
-		measure_requests();
+		measure_requests(max);
+	} else if (!strcmp(what, "failures")) {
+		measure_failures(max);
 	} else if (!strcmp(what, "storm")) {
 		measure_storm();
 	} else if (!strcmp(what, "room")) {

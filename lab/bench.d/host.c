@@ -2,10 +2,9 @@
 /*
  * host command...
  *
- * Runs QEMU, passes on what the guest says on its serial port, and answers the
- * line "cpu?" with the seconds of CPU time that QEMU has taken. Emulated CPUs
- * outnumber the real ones, and a guest counts as its own the time that it spends
- * waiting for them: only the host knows what its work costs.
+ * Run QEMU and print what the guest writes to its serial port. The reply to the line
+ * "cpu?" is the CPU time of QEMU in seconds. The guest cannot measure its CPU time: it has
+ * more CPUs than the host, and counts the time that it waits for one of these as its own.
  */
 
 #include <errno.h>

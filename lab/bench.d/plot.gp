@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# gnuplot plot.gp, in the directory where report has left data/; columns are
-# requests or CPUs, then median, least and most of base (2-4), patched (5-7).
+# gnuplot plot.gp, in the directory where report made data/. The columns are requests or
+# CPUs, then median, minimum and maximum of base (2-4) and patched (5-7).
 
 set terminal svg size 800,560 dynamic background "white" font "sans-serif,14"
 set grid back lc rgb "#dddddd"
@@ -20,20 +20,21 @@ patched = "#2060c0"
 
 dat(w, outcome, figure) = "data/" . way[w] . "-" . outcome . "-" . figure
 
-set xlabel "requests at once for a module of 8 MiB"
+set xlabel "concurrent requests for a module of 8 MiB"
 set logscale x 2
 set xtics (1, 8, 32, 128, 512)
 set xrange [0.8:640]
 
 set logscale y 10
 set format y "%g"
-do for [outcome in "live refused"] {
-	what = outcome eq "live" ? "the module goes live" : "its init refuses"
+outcomes = "live init_fails symbol_missing"
+what(outcome) = outcome eq "live" ? "the module goes live" : \
+	outcome eq "init_fails" ? "init returns -ENODEV" : "a symbol is missing"
+do for [outcome in outcomes] {
 	do for [figure in "wall_s cpu_s"] {
-		set ylabel figure eq "wall_s" ? "seconds until all are answered" : \
-			"seconds of CPU time, as the host counts"
-		set title "Until " . "the last answer; " . what
-		if (figure eq "cpu_s") { set title "CPU time of all requests; " . what }
+		set ylabel figure eq "wall_s" ? "seconds" : "seconds of CPU time of the host"
+		set title (figure eq "wall_s" ? "Time until the last request returns; " : \
+			"CPU time of all requests; ") . what(outcome)
 		set output "requests-" . outcome . "-" . (figure eq "wall_s" ? "wall" : "cpu") . ".svg"
 		plot for [w=1:3] dat(w, outcome, figure) using 1:2:3:4 with yerrorlines \
 				lc rgb base lw 1.5 dt 2 pt hollow[w] title "unpatched, " . title[w], \
@@ -44,24 +45,23 @@ do for [outcome in "live refused"] {
 
 unset logscale y
 set yrange [0:*]
-# Not without MODULE_STATS: gnuplot ends at a plot of nothing.
-counted = int(system("grep -c ' [0-9]' data/init_module-live-vain_mib"))
-if (counted) do for [outcome in "live refused"] {
-	what = outcome eq "live" ? "the module goes live" : "its init refuses"
-	set title "Memory filled and thrown away; " . what
-	set ylabel "MiB, image and layout"
-	set output "requests-" . outcome . "-vain.svg"
-	plot for [w=1:3] dat(w, outcome, "vain_mib") using 1:2:3:4 with yerrorlines \
+# Without MODULE_STATS there are no figures, and gnuplot fails on an empty plot.
+counted = int(system("grep -c ' [0-9]' data/init_module-live-wasted_mib"))
+if (counted) do for [outcome in outcomes] {
+	set title "Module memory allocated and thrown away; " . what(outcome)
+	set ylabel "MiB"
+	set output "requests-" . outcome . "-wasted.svg"
+	plot for [w=1:3] dat(w, outcome, "wasted_mib") using 1:2:3:4 with yerrorlines \
 			lc rgb base lw 1.5 dt 2 pt hollow[w] title "unpatched, " . title[w], \
-		for [w=1:3] dat(w, outcome, "vain_mib") using 1:5:6:7 with yerrorlines \
+		for [w=1:3] dat(w, outcome, "wasted_mib") using 1:5:6:7 with yerrorlines \
 			lc rgb patched lw 1.5 pt filled[w] title "patched, " . title[w]
 }
 
-# Room for the key above what may be level lines.
+# The lines may be level: leave room for the key.
 set offsets 0, 0, graph 0.4, 0
 set title "udev coldplug"
 set xlabel "CPUs"
-set ylabel "seconds until udev has settled"
+set ylabel "seconds until udev is settled"
 set xtics (1, 2, 4, 8, 16, 32, 64, 128, 255)
 unset logscale x
 set xrange [*:*]
