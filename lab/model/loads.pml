@@ -1,804 +1,977 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The protocol of kernel/module/shared_load.c: LOADERS requests to load one
- * module, at most one signal to any of them, REMOVERS removals and SYMBOLS loads
- * of another module, which needs a symbol of this one.
+ * Concurrent loads of one module: the protocol of kernel/module/shared_load.c.
  *
- * Each inline here has the name of the function that it stands for; comments say
- * what became of the rest. How to read it, and what is left out: README.md.
+ * LOADS requests load module A, IMPORTERS requests load module B, which needs a symbol of A,
+ * and REMOVALS requests remove A. An inline has the name of the function that it models.
+ * README.md tells what is checked and what is left out.
  *
- *	-DWAYS=n	which ways to ask are tried: see choose()
- *	-DFINE		loads_lock is a lock, and what it protects is not one step
- *	-DBREAK_...	a mistake, for spin to find
+ *	WAYS=n		the ways to load A, a sum: 1 and 2 two files of one build, 4 memory with
+ *			that build, 8 memory with another build, 16 either parameters
+ *	MIXED		instead: the first from memory, the others one file; two parameters
+ *	FEW		the only errors of a load are those of init
+ *	SIGNALS=n	signals that interrupt a wait, in half of the runs
+ *	DEATHS=n	owners that die, in half of the runs
+ *	PATIENCE	waiters give up on a removal and on a symbol, in half of the runs
+ *	ALL		REMOVALS=1 SIGNALS=1 DEATHS=1 PATIENCE
+ *	EXIT_WAITS	the exit function waits for all requests that have begun
+ *	BREAK_...	a mistake for spin to find
  */
 
-#ifndef LOADERS
-#define LOADERS 3
-#endif
-#ifndef REMOVERS
-#define REMOVERS 1
-#endif
-#ifndef SYMBOLS
-#define SYMBOLS 0
-#endif
-#define RECORDS	(LOADERS + REMOVERS)
-#define NONE	RECORDS
-#ifndef SIGNALS
+#ifdef ALL
+#define REMOVALS 1
 #define SIGNALS 1
+#define DEATHS 1
+#define PATIENCE
+#endif
+#ifndef LOADS
+#define LOADS 3
+#endif
+#ifndef IMPORTERS
+#define IMPORTERS 0
+#endif
+#ifndef REMOVALS
+#define REMOVALS 0
+#endif
+#ifndef WAYS
+#define WAYS 7
+#endif
+#ifndef SIGNALS
+#define SIGNALS 0
+#endif
+#ifndef DEATHS
+#define DEATHS 0
+#endif
+#ifdef PATIENCE
+#define PATIENT 1
+#else
+#define PATIENT 0
 #endif
 
-#define yes	true
-#define no	false
+/* Request i has record i. 0 is NULL. */
+#define LOADERS	(LOADS + IMPORTERS)
+#define N	(LOADERS + REMOVALS)
+#define BIT(i)	(1 << (i))
 
 /* enum shared_load_outcome */
-#define OWN	0
+#define RETRY	0
 #define LIVE	1
-#define REFUSED	2
-#define BROKEN	3
+#define FAILED	2
+#define BUSY	3
 
-/* Answers, one for each kind that matters. */
-#define OK		0
-#define EEXIST		1
-#define ERESTARTSYS	2
-#define ENOMEM		3	/* and what else is the task's own reason */
-#define ENOEXEC		4	/* and what else is wrong with an image */
-#define ENODEV		5	/* what the init function returned, or -EBUSY */
-#define EAGAIN		6	/* within find_or_claim() alone */
+/* enum shared_load_need */
+#define FILE	0
+#define NAME	1
+#define SYMBOL	2
 
-/* mod->state; GONE: find_module_all() does not find it. */
+/* Results. EINTR stands for each reason of a task's own but ENOMEM, EFAIL for all others. */
+#define OK	0
+#define EEXIST	1
+#define EBUSY	2
+#define EINTR	3
+#define ENOMEM	4
+#define EFAIL	5
+
+/* Names, and mod->state. GONE: the module is not in the list of modules. */
+#define A		0
+#define B		1
 #define GONE		0
-#define COMING		1
-#define IS_LIVE		2
-#define GOING		3
+#define UNFORMED	1
+#define COMING		2
+#define IS_LIVE		3
+#define GOING		4
 
-/* struct shared_load_info: the record of request i is rec[i]. */
 typedef record {
-	byte refs;		/* 0: freed, or not made yet */
-	bool listed;		/* !list_empty(&load->list) */
-	bool named;
-	bool is_live;
-	bool peeked;
-	bool ended;
-	byte outcome;
-	byte err;
-	byte from;		/* whose failure err was first of all */
-	bool written;		/* err and outcome will not change any more */
-#ifdef BREAK_WAKE_ONCE
-	byte sleepers;
-#endif
+	bit allocated;
+	bit listed;		/* on running_loads */
+	bit named;
+	bit removal;
+	bit failing;
+	bit late;
+	bit enomem;
+	bit done;		/* the completion */
+	bit dead;		/* PF_EXITING */
+	unsigned need : 2;
+	unsigned owner : 3;
+	unsigned outcome : 2;
+	unsigned err : 3;
+	/* Not in the kernel: */
+	unsigned from : 3;	/* the request whose failure err is */
+	unsigned joined : 8;	/* the failures observed when it last claimed something */
+	bit saw_live		/* its module was live at some time since it began */
 };
-record rec[RECORDS];
+record rec[N + 1];
 
-/* What a request asks for; never changed once it runs. */
-#define BY_PEEK		0	/* init_module() */
-#define BY_COPY		1	/* the same, but the peek makes nothing of the image */
-#define BY_FILE1	2	/* finit_module() */
-#define BY_FILE2	3	/* finit_module() of another file of the same module */
-byte way[LOADERS];
-bool args[LOADERS], flags[LOADERS];
+/* All waiters in the order of their waits */
+byte queue[N];
+byte queued;
 
-byte signals;			/* how many are still to come */
-bool sig[LOADERS];		/* signal_pending() */
-bool module_mutex;
-#ifdef FINE
-bool loads_lock;
+/* The requests, constant */
+bit name[N + 1];
+byte file[N + 1];		/* 0: init_module() */
+byte image[N + 1];		/* the build ID */
+bit args[N + 1];
+
+byte state[2];
+byte signals, deaths;
+bit patient;			/* waits for removals and symbols can elapse */
+
+/* Not in the kernel: */
+byte began;			/* requests 1 to began have begun, if they are of one kind */
+byte observed;			/* the failures observed so far */
+bit died[2];			/* an owner of the name died */
+bit gave_up;			/* a wait for a removal, or a symbol, elapsed */
+byte nomems;			/* loads that failed with ENOMEM before init */
+
+/* Temporary values of one step, not part of the state */
+hidden byte n, r, k, k2, j, is_shared, heir[2];
+#ifndef BREAK_COMPLETE_FIRST
+hidden byte c;
 #endif
-byte state = GONE;
 
-/* What is promised, and nothing in the kernel. */
-byte leaders;			/* who works on the name */
-bool exists;			/* live, and no removal has said otherwise */
-bool saw_live[LOADERS];		/* it was live at a time since the request began */
-bool began[LOADERS];
+#define USE(r)		assert(rec[r].allocated /* not freed */)
+#define KIND(i)		(name[i] * 32 + file[i] * 8 + image[i] * 2 + args[i])
+#define OWNS_FILE(i, f)	(rec[i].listed && file[i] == (f))
+#define OWNS_NAME(i, n)	(rec[i].listed && rec[i].named && name[i] == (n))
 
-/* Whatever tells one request from another. */
-#define KIND(i)	(way[i] * 4 + args[i] * 2 + flags[i])
+/* A request is queued while it has an owner. */
+inline append(r)
+{
+	queue[queued] = r;
+	queued++
+}
 
-#define WITH_FILE(i)	(way[i] >= BY_FILE1)
-#define SAME_FILE(a, b)	(WITH_FILE(a) && (b) < LOADERS && way[a] == way[b])
+/* Unlink the waiter at queue[k]. */
+inline unlink_at(k)
+{
+	queued--;
+	j = k;
+	do
+	:: j < queued -> queue[j] = queue[j + 1]; j++
+	:: else -> break
+	od;
+	queue[queued] = 0;
+	j = 0
+}
 
-/* The memory of record r is looked at, or written. */
-#define USE(r)		assert(rec[r].refs > 0 /* not freed */)
+inline unlink(r)
+{
+	k = 0;
+	do
+	:: queue[k] != r -> k++
+	:: else -> break
+	od;
+	unlink_at(k);
+	k = 0
+}
 
-/*
- * Whoever looks at what loads_lock protects holds it, so that what happens while
- * it is held may as well happen in one step. What is looked at without it, a
- * request's own record, nobody else changes then.
- *
- * Likewise STEP: it joins a step that others can see with some before it that
- * only take locks or touch what nobody else looks at then, and some after it that
- * only release locks, or references. All that could come between makes no
- * difference if it comes before, or after (Lipton's reduction).
- *
- * FINE does without these arguments, at the price of many more states.
- */
-#ifdef FINE
-#define LOADS_LOCK	atomic { !loads_lock; loads_lock = true };
-#define LOADS_UNLOCK	; loads_lock = false
-#define STEP
+/* Set "found" to the owner or 0. No record on running_loads is freed. */
+inline find_owner(what, n, f, found)
+{
+	found = 1;
+	do
+	:: found <= N ->
+		assert(!rec[found].listed || rec[found].allocated /* not freed */);
+		if
+		:: what == FILE && OWNS_FILE(found, f) -> break
+		:: what != FILE && OWNS_NAME(found, n) -> break
+		:: else -> found++
+		fi
+	:: else -> break
+	od;
+	found = (found > N -> 0 : found)
+}
+
+inline set_result(r, to, error)
+{
+	rec[r].outcome = to;
+	rec[r].err = error;
+#ifdef BREAK_STAYS_LISTED
+	if
+	:: rec[r].named -> rec[r].listed = 0
+	:: else
+	fi
 #else
-#define LOADS_LOCK	atomic {
-#define LOADS_UNLOCK	}
-#define STEP		atomic
+	rec[r].listed = 0
+#endif
+}
+
+/* "any": init returned the error */
+inline set_failed(r, error, any)
+{
+	rec[r].err = error;
+	rec[r].from = r;
+	if
+	:: error == ENOMEM && !any && nomems < 2 -> nomems++
+	:: else
+	fi;
+	if
+	:: error == EINTR -> rec[r].outcome = RETRY
+#ifndef BREAK_ENOMEM_SHARED
+	:: error == ENOMEM && !any && !rec[r].enomem -> rec[r].outcome = RETRY
+#endif
+	:: else -> rec[r].outcome = FAILED
+	fi
+}
+
+inline take_over(r)
+{
+	k2 = 1;
+	do
+	:: k2 <= N ->
+		assert(rec[r].need != FILE || k2 == r || !OWNS_FILE(k2, file[r])
+		       /* one owner of a file */);
+		assert(rec[r].need != NAME || k2 == r || !OWNS_NAME(k2, name[r])
+		       /* one owner of a name */);
+		k2++
+	:: else -> break
+	od;
+	k2 = 0;
+	rec[r].named = (rec[r].need == NAME);
+	rec[r].listed = 1
+}
+
+inline clear_late(r)
+{
+	rec[r].late = 0;
+#ifndef BREAK_LATE_KEPT
+	k2 = 0;
+	do
+	:: k2 < queued ->
+		if
+		:: rec[queue[k2]].owner == r -> rec[queue[k2]].late = 0
+		:: else
+		fi;
+		k2++
+	:: else -> break
+	od;
+	k2 = 0
+#endif
+}
+
+/* A waiter for a file has no build ID yet. */
+#ifdef BREAK_SHARED_BY_ALL
+#define IS_SAME(a, b)	true
+#else
+#define IS_SAME(a, b)	(args[a] == args[b] && ((file[a] && file[a] == file[b]) || \
+						(rec[b].need == NAME && image[a] == image[b])))
 #endif
 
-#define MUTEX_LOCK	atomic { !module_mutex; module_mutex = true }
-#define MUTEX_UNLOCK	module_mutex = false
+#ifdef BREAK_SYMBOL_AS_NAME
+#define FOR_SYMBOL(r)	false
+#else
+#define FOR_SYMBOL(r)	(rec[r].need == SYMBOL)
+#endif
 
-/* shared_load_alloc(), shared_load_start() */
-inline shared_load_start(load)
+/* First half of deliver_and_unlock(), with loads_lock held: fill the set "delivered". */
+inline deliver(o)
 {
-	rec[load].refs = 1
-}
-
-inline shared_load_put(r)
-{
-	d_step {
-		USE(r);
-		rec[r].refs--;
+	USE(o);
+	heir[0] = 0;
+	heir[1] = 0;
+	k = 0;
+	n = queued;
+	do
+	:: n > 0 ->
+		n--;
+		r = queue[k];
 		if
-		:: rec[r].refs == 0 ->
-			/* Fewer states: nobody looks at what it was. */
-			rec[r].named = false;
-			rec[r].is_live = false;
-			rec[r].peeked = false;
-			rec[r].ended = false;
-			rec[r].outcome = OWN;
-			rec[r].err = OK;
-			rec[r].from = 0;
-			rec[r].written = false
-		:: else
+		:: rec[r].owner != o -> k++
+		:: else ->
+			USE(r);
+			unlink_at(k);
+			is_shared = (rec[o].outcome != FAILED && rec[o].outcome != RETRY) ||
+				    (rec[o].outcome == FAILED && !rec[r].late && IS_SAME(o, r));
+			if
+			:: FOR_SYMBOL(r) ->
+				rec[r].err = (rec[o].outcome == BUSY -> EBUSY : OK);
+				rec[r].owner = 0
+			:: !FOR_SYMBOL(r) && is_shared ->
+				assert(rec[o].outcome != FAILED ||
+				       !(rec[r].joined & BIT(rec[o].from))
+				       /* an error is not shared with later requests */);
+				assert(rec[o].outcome != FAILED || rec[o].err != ENOMEM ||
+				       nomems > 1
+				       /* only the second ENOMEM is shared */);
+				set_result(r, rec[o].outcome, rec[o].err);
+				rec[r].from = rec[o].from;
+				rec[r].owner = 0
+			:: else ->
+				assert(rec[o].outcome != FAILED || !IS_SAME(o, r) ||
+				       (rec[r].joined & BIT(rec[o].from))
+				       /* an error is shared with earlier requests */);
+				clear_late(r);
+				if
+#ifdef BREAK_SYMBOL_AS_NAME
+				:: rec[r].need == SYMBOL -> rec[r].need = NAME
+#endif
+				:: else
+				fi;
+				if
+#ifndef BREAK_SECOND_FILE
+				:: heir[rec[r].need] == 0 ->
+					find_owner(rec[r].need, name[r], file[r], heir[rec[r].need])
+#endif
+				:: else
+				fi;
+				rec[r].owner = heir[rec[r].need];
+				if
+				:: rec[r].owner != 0 ->
+#ifdef BREAK_NOT_MOVED
+					rec[r].owner = o
+#else
+					USE(rec[r].owner);
+					append(r)
+#endif
+				:: else ->
+					heir[rec[r].need] = r;
+					rec[r].enomem = (rec[o].err == ENOMEM);
+					take_over(r)
+				fi
+			fi;
+			if
+			:: rec[r].owner == 0 -> delivered = delivered | BIT(r)
+			:: else
+			fi
 		fi
-	}
+	:: else -> break
+	od;
+	heir[0] = 0;
+	heir[1] = 0;
+	k = 0;
+	r = 0;
+	is_shared = 0
 }
 
-#define HAS_FILE(r, load)	(rec[r].listed && r != load && SAME_FILE(load, r))
-#define HAS_NAME(r, load)	(rec[r].listed && r != load && rec[r].named)
-
-/* refcount_inc(): under loads_lock, unless that is the mistake. */
-inline get(r)
+/* Second half: complete them in any order. list_del() touches the neighbours in the list. */
+inline complete_delivered()
 {
-	d_step {
-		USE(r);
-		rec[r].refs++
-	}
-}
-
-/* find_other(), of which this is the loop; loads_lock is held. */
-inline find_other(has, found)
-{
-	d_step {
-		found = 0;
+	do
+	:: atomic {
+		delivered != 0 ->
+		d_step {
+			c = 1;
+			do
+			:: c <= N ->
+				assert(!(delivered & BIT(c)) || rec[c].allocated /* not freed */);
+				c++
+			:: else -> break
+			od;
+			c = 1
+		};
 		do
-		:: found < RECORDS && !(has) -> found++
-		:: else -> break
+		:: !(delivered & BIT(c)) || (delivered >> (c + 1)) -> c++
+		:: delivered & BIT(c) -> break
 		od;
-#ifndef BREAK_LATE_REFERENCE
-		if
-		:: found != NONE -> USE(found); rec[found].refs++
-		:: else
-		fi
+		assert(!rec[c].done);
+		rec[c].done = 1;
+#ifdef BREAK_COMPLETE_FIRST
+	   };
+	   atomic {
+		USE(c);
 #endif
+		delivered = delivered & ~BIT(c);
+		c = 0
+	   }
+	:: delivered == 0 -> break
+	od
+}
+
+/* Callers drop loads_lock and call complete_delivered(). */
+inline retire_dead(o)
+{
+	USE(o);
+	set_result(o, (rec[o].named -> BUSY : RETRY), EBUSY);
+#ifdef BREAK_DEAD_STAYS
+	rec[o].listed = 1;
+#endif
+	deliver(o)
+}
+
+inline join(r, o)
+{
+	assert(!rec[r].done);
+	rec[r].owner = o;
+	rec[r].late = rec[o].failing;
+#ifndef BREAK_LATE_FILE
+	if
+	:: rec[o].owner != 0 && rec[o].need == NAME ->
+		USE(rec[o].owner);
+		rec[r].late = rec[r].late | rec[rec[o].owner].failing
+	:: else
+	fi;
+#endif
+	append(r)
+}
+
+#ifdef BREAK_DEAD_IGNORED
+#define DEAD(o)		false
+#else
+#define DEAD(o)		rec[o].dead
+#endif
+
+/* Set "left" if the request stops waiting. */
+inline leave(me, must)
+{
+	do
+	:: atomic {
+		own = rec[me].owner;
+		if
+		:: own != 0 && DEAD(own) ->
+			d_step { retire_dead(own) }
+		:: else ->
+			if
+			:: own != 0 && (must || rec[own].removal) ->
+				d_step {
+					USE(own);
+					if
+					:: !must -> set_result(me, BUSY, EBUSY)
+					:: else
+					fi;
+#ifndef BREAK_NOT_UNLINKED
+					unlink(me);
+					rec[me].owner = 0;
+#endif
+					left = 1
+				}
+			:: else
+			fi;
+			own = 0;
+			break
+		fi;
+		own = 0
+	   };
+	   complete_delivered()
+	od
+}
+
+/* Does the end of a period change anything for the waiters of o? */
+#ifdef BREAK_NO_PATIENCE
+#define CHECKED(o)	DEAD(o)
+#else
+#define CHECKED(o)	(DEAD(o) || (patient && rec[o].removal))
+#endif
+
+/* Set "err" to OK if the request is an owner, or must look for its symbol again. */
+inline wait_for_result(me)
+{
+	do
+	:: atomic {
+		rec[me].done ->
+		rec[me].done = 0;
+		err = rec[me].err;
+		break
+	   }
+	/* A signal. It may arrive just before the completion. */
+	:: atomic {
+		signals > 0 ->
+		signals--;
+		must = EINTR
+	   };
+	   leave(me, true);
+	   break
+	/* The end of a period, if it changes anything */
+	:: atomic {
+		rec[me].owner != 0 && CHECKED(rec[me].owner) ->
+		gave_up = gave_up | rec[rec[me].owner].removal
+	   };
+	   leave(me, false);
+	   if
+	   :: left ->
+		left = 0;
+		err = EBUSY;
+		break
+	   :: else
+	   fi
+#if IMPORTERS
+	/* 30 s are over. */
+	:: atomic {
+		patient && rec[me].need == SYMBOL ->
+		gave_up = 1;
+		must = EBUSY
+	   };
+	   leave(me, true);
+	   break
+#endif
+	od;
+	if
+	:: must && left ->
+		atomic { err = must; must = OK; left = 0 }
+	:: must && !left ->
+		/* The result is on its way. */
+#ifdef BREAK_NO_WAIT
+		atomic {
+#else
+		atomic {
+			rec[me].done;
+#endif
+			rec[me].done = 0;
+			err = rec[me].err;
+			if
+			:: err == OK && must == EINTR -> err = EINTR
+			:: else
+			fi;
+			must = OK
+		}
+	:: else
+	fi
+}
+
+inline shared_load_start(me)
+{
+	/* Requests of one kind differ in nothing else, so one order of them will do. */
+	(me == 1 || KIND(me) != KIND(me - 1) || began & BIT(me - 1));
+	began = began | BIT(me);
+	rec[me].allocated = 1;
+	rec[me].saw_live = (state[name[me]] == IS_LIVE)
+}
+
+#ifdef BREAK_TWO_STEPS
+#define UNLOCK_AND_LOCK	}; atomic {
+#else
+#define UNLOCK_AND_LOCK
+#endif
+
+/* "first": the request begins with this step. That saves states. */
+inline shared_load_claim(me, what, first)
+{
+	do
+	:: atomic {
+		if
+		:: first && !rec[me].allocated -> shared_load_start(me)
+		:: else
+		fi;
+		rec[me].need = what;
+		d_step { find_owner(what, name[me], file[me], own) };
+		UNLOCK_AND_LOCK
+		if
+		:: own != 0 && rec[own].dead ->
+			d_step { retire_dead(own); own = 0 }
+		:: else ->
+			d_step {
+				rec[me].joined = observed;
+				if
+				:: own != 0 -> join(me, own)
+				:: own == 0 && (what == FILE || state[name[me]] == GONE) ->
+					take_over(me)
+				:: own == 0 && what == NAME && state[name[me]] == IS_LIVE ->
+					set_result(me, LIVE, EEXIST);
+					err = EEXIST
+				:: else ->
+					set_result(me, BUSY, EBUSY);
+					err = EBUSY
+				fi
+			};
+			break
+		fi
+	   };
+	   complete_delivered()
+	od;
+	if
+	:: own != 0 ->
+		own = 0;
+		wait_for_result(me)
+	:: else
+	fi
+}
+
+/* The task of an owner dies in the middle of its request. */
+#define MAY_DIE							\
+	:: deaths > 0 ->					\
+		deaths--;					\
+		rec[me].dead = 1;				\
+		died[name[me]] = died[name[me]] | rec[me].named;\
+		goto dead
+
+/* module_mutex is held, so that there is no other removal. */
+inline shared_load_going(me)
+{
+	d_step {
+		rec[me].removal = 1;
+		rec[me].need = NAME;
+		take_over(me);
+		state[A] = GOING
 	}
 }
 
-/* Called with module_mutex held. */
-inline shared_load_find(load, found)
+/* Set "err" to OK if the request must look for its symbol again. */
+inline shared_load_wait_symbol(me)
 {
-	LOADS_LOCK
-		find_other(HAS_NAME(found, load), found)
-	LOADS_UNLOCK
-}
-
-/* Called with loads_lock held. */
-inline set_name(load)
-{
-	assert(load >= LOADERS || !WITH_FILE(load) || rec[load].listed /* one for a file */);
-	rec[load].named = true;
-	rec[load].listed = true
-}
-
-/* Called with loads_lock held. */
-inline set_live(load)
-{
-	rec[load].named = false;
-	rec[load].is_live = true
-}
-
-/* Called with module_mutex held. */
-inline shared_load_live(load)
-{
-	LOADS_LOCK
-		set_live(load)
-	LOADS_UNLOCK;
-	rec[load].outcome = LIVE
-	/* wake_waiters(): who waits for a symbol looks again */
-}
-
-/* merge(): err is what its caller returns. */
-inline merge(load, to, error, whose)
-{
-	rec[load].outcome = to;
-	from = whose;
-	err = error
-}
-
-/* Looks at a record that nobody changes any more, and at the request's own. */
-inline shared_outcome(load, running)
-{
-	d_step {
-		USE(running);
-		assert(rec[running].written /* no outcome is read too early */);
+	atomic {
+		rec[me].need = SYMBOL;
+		d_step { find_owner(SYMBOL, A, 0, own) };
 		err = OK;
 		if
-		:: rec[running].outcome == OWN
-		:: rec[running].outcome == LIVE ->
-			if
-#ifndef BREAK_FORGET_FILE
-			:: rec[load].listed
+		:: own != 0 && state[A] == COMING ->
+			d_step { join(me, own) }
+		:: own == 0 && state[A] == COMING ->
+			err = EBUSY
+		:: else ->
+			own = 0
+		fi
+	};
+	if
+	:: own != 0 ->
+		own = 0;
+		wait_for_result(me)
+	:: else
+	fi
+}
+
+/* "any": init returned the error */
+inline shared_load_failing(me, any)
+{
+	d_step {
+#ifndef BREAK_NOT_FAILING
+		rec[me].failing = 1;
 #endif
-			:: else -> merge(load, LIVE, EEXIST, load)
-			fi
-		:: rec[running].outcome == BROKEN ->
+		observed = observed | BIT(me);
+		if
+		:: any -> set_failed(me, err, true)
+		:: else
+		fi
+	}
+}
+
+inline shared_load_live(me)
+{
+#ifdef BREAK_LIVE_FIRST
+	state[name[me]] = IS_LIVE;
+#endif
+	d_step {
+#ifndef BREAK_LIVE_LATER
+		state[name[me]] = IS_LIVE;
+#endif
+		k = 1;
+		do
+		:: k <= LOADERS ->
+			rec[k].saw_live = rec[k].saw_live |
+					  (rec[k].allocated && name[k] == name[me]);
+			k++
+		:: else -> break
+		od;
+		k = 0;
+		made_live = 1;
+		set_result(me, LIVE, EEXIST);
+		deliver(me)
+	}
+#ifdef BREAK_LIVE_LATER
+	;
+	state[name[me]] = IS_LIVE
+#endif
+	;
+	complete_delivered()
+}
+
+/* Check the result of a request. */
+inline check(me)
+{
+	assert((err == OK) == (made_live || rec[me].removal) /* 0 once for each load */);
+	assert(err != EEXIST || rec[me].saw_live /* -EEXIST only if it was live */);
+	assert(err != EBUSY || died[A] || died[B] || gave_up /* -EBUSY with a reason */);
+	assert(err < ENOMEM || rec[me].from == me ||
+	       (args[me] == args[rec[me].from] && image[me] == image[rec[me].from])
+	       /* the error of the same request */)
+}
+
+inline shared_load_end(me)
+{
+	atomic {
+		d_step {
 			if
-			:: rec[running].peeked -> rec[load].peeked = false
+			:: err != OK && rec[me].outcome == RETRY -> set_failed(me, err, false)
+			:: else
+			fi;
+			check(me);
+#ifndef BREAK_LEAVE_LATER
+			rec[me].listed = 0;
+#endif
+			if
+			:: rec[me].outcome == FAILED && rec[me].from == me ->
+				observed = observed | BIT(me)
 			:: else
 			fi;
 			if
-			:: SAME_FILE(load, running) && flags[load] == flags[running] &&
-			   args[load] == args[running] ->
-				merge(load, BROKEN, rec[running].err, rec[running].from)
-			:: else
-			fi
-		:: rec[running].outcome == REFUSED ->
-			if
-			:: args[load] == args[running] ->
-				merge(load, REFUSED, rec[running].err, rec[running].from)
-			:: else
-			fi
-		fi
-	}
-}
-
-/* A signal, to be seen by the request that it comes to, where it makes a difference. */
-#define INTERRUPTED(load)	(sig[load] || signals > 0)
-inline interrupt(load)
-{
-	d_step {
-		if
-		:: sig[load]
-		:: else -> sig[load] = true; signals--
-		fi
-	}
-}
-
-#ifdef BREAK_WAKE_ONCE
-/* As if nobody looked at "ended" before it sleeps. */
-#define SLEEP_ON(r, me)	d_step { USE(r); rec[r].sleepers = rec[r].sleepers | (1 << me) };
-#define WOKEN(r, me)	((rec[r].sleepers & (1 << me)) == 0)
-#define WAKE(r)		rec[r].sleepers = 0;
-#else
-#define SLEEP_ON(r, me)
-#define WOKEN(r, me)	rec[r].ended
-#define WAKE(r)
+#ifdef BREAK_NO_HANDOVER
+			:: err == EINTR
 #endif
-
-/* wait_for_outcome() begins, and goes on after its sleep. */
-#ifdef BREAK_LATE_REFERENCE
-#define SLEEP(r, me)	get(r);
-#else
-#define SLEEP(r, me)	SLEEP_ON(r, me)
-#endif
-inline wake_up(load, running)
-{
-	if
-	:: WOKEN(running, load) ->
-		shared_outcome(load, running)
-	:: INTERRUPTED(load) ->
-		interrupt(load);
-		err = ERESTARTSYS
-	fi;
-	shared_load_put(running);
-	running = NONE
-}
-
-inline shared_load_claim_file(load)
-{
-	do
-	:: true ->
-		STEP {
-			LOADS_LOCK
-				find_other(HAS_FILE(running, load), running);
-				is_live = false;
-				if
-				:: running != NONE -> is_live = rec[running].is_live
-				:: else -> rec[load].listed = true
-				fi
-			LOADS_UNLOCK;
-			if
-			:: running == NONE ->
-				err = OK;
-				break
-			:: running != NONE && is_live ->
-#ifdef BREAK_LATE_REFERENCE
-				get(running);
-#endif
-				shared_load_put(running);
-				running = NONE;
-				is_live = false;
-				merge(load, LIVE, EEXIST, load);
-				break
-			:: else
-			fi
-		};
-		SLEEP(running, load)
-		STEP {
-			wake_up(load, running);
-			if
-			:: err != OK -> break
-			:: else
+			:: else -> deliver(me)
 			fi
 		}
-	od
-}
-
-inline lead()
-{
-	d_step {
-		leaders++;
-		assert(leaders == 1 /* at most one leader */)
-	}
-}
-
-/* Called with loads_lock held. */
-inline claim_unused(load)
-{
-	if
-	:: state == IS_LIVE ->
-		set_live(load);
-		merge(load, LIVE, EEXIST, load)
-	:: state == GONE ->
-		set_name(load);
-		lead();
-		err = OK
-	:: else ->
-		/* Nothing but a removal is ahead of its own record, for a moment. */
-		assert(state == GOING /* somebody works on it without a record */);
-		err = EAGAIN
-	fi
-}
-
-inline claim_name(load, peek)
-{
-	do
-	:: true ->
-		/* shared_load_claim(): nothing to do after a peek */
-		if
-		:: !peek && rec[load].named ->
-			rec[load].peeked = false;
-			err = OK;
-			break
-		:: else
-		fi;
-		/* find_or_claim(): who has nothing to note takes no lock */
-		if
-		:: !rec[load].listed && state == IS_LIVE ->
-			merge(load, LIVE, EEXIST, load);
-			break
-		:: else
-		fi;
-		STEP {
-			rec[load].peeked = peek;
-			LOADS_LOCK
-#ifdef BREAK_TAKE_OVER
-				/* As if a take-over were as good as a claim. */
-				if
-				:: took_over -> running = NONE
-				:: else -> find_other(HAS_NAME(running, load), running)
-				fi;
-#else
-				find_other(HAS_NAME(running, load), running);
-#endif
-#ifndef BREAK_TWO_QUESTIONS
-				if
-				:: running == NONE -> claim_unused(load)
-				:: else
-				fi
-#endif
-			LOADS_UNLOCK
-		};
-#ifdef BREAK_TWO_QUESTIONS
-		LOADS_LOCK
-			if
-			:: running == NONE -> claim_unused(load)
-			:: else
-			fi
-		LOADS_UNLOCK;
-#endif
-		if
-		:: running == NONE && err == EAGAIN ->
-			MUTEX_LOCK;
-			MUTEX_UNLOCK
-		:: running == NONE && err != EAGAIN -> break
-		:: else ->
-			SLEEP(running, load)
-			STEP {
-				wake_up(load, running);
-#ifdef BREAK_TAKE_OVER
-				took_over = true;
-#endif
-				if
-				:: err != OK || rec[load].peeked != peek -> break
-				:: else
-				fi
-			}
-		fi
-	od
-}
-
-/* If init gave up because of a signal, the outcome stays the task's own. */
-inline shared_load_refused(load)
-{
-	if
-	:: rec[load].outcome = REFUSED
-	:: INTERRUPTED(load) -> interrupt(load)
-	fi
-}
-
-/* Called with module_mutex held since the module was live; releases it. */
-inline shared_load_removing(load)
-{
-	STEP {
-		LOADS_LOCK
-			d_step {
-#ifndef BREAK_REMOVED_STAYS
-				running = 0;
-				do
-				:: running < RECORDS ->
-					if
-					:: rec[running].listed && rec[running].is_live ->
-						USE(running);
-						rec[running].listed = false
-					:: else
-					fi;
-					running++
-				:: else -> break
-				od;
-#endif
-				running = NONE;
-				exists = false
-			};
-			set_name(load);
-			lead()
-		LOADS_UNLOCK;
-		MUTEX_UNLOCK
-	}
-}
-
-#ifdef BREAK_SHARE_OWN
-#define OWN_REASON(err)	false
-#else
-#define OWN_REASON(err)	(err == ENOMEM)
-#endif
-
-inline write_outcome(load)
-{
-	rec[load].err = err;
-	rec[load].from = from;
-	/* signal_pending(): yes, not yet, or no */
-	if
-	:: load < LOADERS && INTERRUPTED(load) -> interrupt(load)
-	:: load >= LOADERS || !sig[load] ->
-		if
-		:: rec[load].outcome == OWN && err != OK && !OWN_REASON(err) ->
-			rec[load].outcome = BROKEN
-		:: else
-		fi
-	fi;
-	rec[load].written = true
-}
-
-/* The contract; for a removal, err is always OK. */
-inline check(load)
-{
-	if
-	:: load < LOADERS ->
-		assert((err == OK) == owes_zero /* exactly one 0 for a load */);
-		assert(err != EEXIST || saw_live[load] /* EEXIST, but not live */);
-		assert(err != ERESTARTSYS || sig[load] /* interrupted by nothing */);
-		if
-		:: err >= ENOMEM && from != load ->
-			assert(err != ENOMEM /* another task's own reason */);
-			assert(args[load] == args[from] /* other parameters */);
-			assert(err != ENOEXEC || SAME_FILE(load, from) &&
-			       flags[load] == flags[from] /* another image */)
-		:: else
-		fi
-	:: else
-	fi
-}
-
-inline shared_load_end(load)
-{
-#ifdef BREAK_EARLY_PUT
-	shared_load_put(load);
-#endif
-#ifdef BREAK_EARLY_DONE
-	write_outcome(load);
-	rec[load].ended = true;
-#endif
-	STEP {
-		check(load);
-#ifndef BREAK_LATE_OUTCOME
-		write_outcome(load);
-#endif
-		LOADS_LOCK
-			d_step {
-				USE(load);
-				if
-				:: rec[load].named && rec[load].listed -> leaders--
-				:: else
-				fi;
-				rec[load].listed = false;
-				rec[load].ended = true
-			}
-		LOADS_UNLOCK
 	};
-	STEP {
-		/* wake_up_all(): those who sleep see that it has ended. */
-		USE(load);
-		WAKE(load)
-#ifdef BREAK_LATE_OUTCOME
-	};
-	STEP {
-		write_outcome(load);
+#ifdef BREAK_LEAVE_LATER
+	rec[me].listed = 0;
 #endif
-#ifndef BREAK_EARLY_PUT
-		shared_load_put(load);
-#endif
-		/* Fewer states. */
-		d_step {
-			err = OK;
-			from = 0;
-			owes_zero = false;
-			if
-			:: load < LOADERS ->
-				saw_live[load] = false;
-				sig[load] = false
-			:: else
-			fi
-		}
-	}
-}
-
-/*
- * What may be wrong before the name is known for sure: copy_module_from_user(),
- * kernel_read_file(), load_module() up to shared_load_claim().
- */
-inline read_image(load)
-{
-	if
-	:: err = OK
-	:: err = ENOMEM
-	/* A broken image, or, after a peek, one with another name. */
-	:: err = ENOEXEC
-	fi
-}
-
-/* load_module() from layout_and_allocate() on, and do_init_module() */
-inline work(load)
-{
-	/* add_unformed_module(), complete_formation() */
-	STEP {
-		MUTEX_LOCK;
-		assert(state == GONE /* no two loads at a time */);
-		state = COMING;
-		MUTEX_UNLOCK;
-		if
-		:: err = ENOMEM
-		:: err = ENOEXEC
-		:: err = ENODEV; shared_load_refused(load)
-		:: err = OK
-		fi
-	};
-	if
-	:: err != OK ->
-		state = GOING;
-		/* free_module() */
-		STEP {
-			MUTEX_LOCK;
-			state = GONE;
-			MUTEX_UNLOCK
-		}
-	:: else ->
-#ifdef BREAK_LIVE_UNLOCKED
-		shared_load_live(load);
-		leaders--;
-#endif
-		STEP {
-			MUTEX_LOCK;
-			d_step {
-				state = IS_LIVE;
-				exists = true;
-				owes_zero = true;
-				running = 0;
-				do
-				:: running < LOADERS ->
-					saw_live[running] = true;
-					running++
-				:: else -> break
-				od;
-				running = NONE
-			};
-#ifndef BREAK_LIVE_UNLOCKED
-			shared_load_live(load);
-			leaders--;
-#endif
-			MUTEX_UNLOCK
-		}
-		/* Notifiers, init memory and so on: it can be removed by now. */
-	fi
-}
-
-/* init_module(), or finit_module(), which is shared_init_module() */
-proctype loader(byte me)
-{
-	byte running = NONE, err = OK, from = me;
-	bool is_live = false, owes_zero = false;
-#ifdef BREAK_TAKE_OVER
-	bool took_over = false;
-#endif
-
+	complete_delivered();
+	/* kfree() */
 	atomic {
-		/* Those who ask alike may as well come in this order. */
-		(me == 0 || KIND(me) != KIND(me - 1) || began[me - 1]);
-		began[me] = true;
-		shared_load_start(me);
-		saw_live[me] = exists
-	};
-	if
-	:: way[me] == BY_PEEK -> claim_name(me, yes)
-	:: WITH_FILE(me) -> shared_load_claim_file(me)
-	:: else
-	fi;
-	if
-	:: err == OK -> read_image(me)
-	:: else
-	fi;
-	if
-	:: err == OK -> claim_name(me, no)
-	:: else
-	fi;
-	if
-	:: err == OK -> work(me)
-	:: else
-	fi;
-	shared_load_end(me)
+		USE(me);
+		d_step {
+			rec[me].allocated = 0;
+			rec[me].named = 0;
+			rec[me].removal = 0;
+			rec[me].failing = 0;
+			rec[me].late = 0;
+			rec[me].enomem = 0;
+			rec[me].done = 0;
+			rec[me].need = 0;
+			rec[me].outcome = 0;
+			rec[me].err = 0;
+			rec[me].from = 0;
+			rec[me].joined = 0;
+			rec[me].saw_live = 0
+		}
+	}
 }
 
-/*
- * delete_module(), with force or not: the module's own count is left out. Nobody
- * would notice a removal of what is not live.
- */
-proctype remover(byte me)
+/* From layout_and_allocate() on, for the owner of the name. */
+inline load_module(me)
 {
-	byte running = NONE, err = OK, from = me;
-	bool owes_zero = false;
+	atomic {
+		if
+#ifndef FEW
+		:: err = ENOMEM
+#endif
+		MAY_DIE
+		:: assert(state[name[me]] == GONE /* no two loads */);
+		   state[name[me]] = UNFORMED
+		fi
+	};
+#if IMPORTERS
+	/* simplify_symbols() */
+	do
+	:: err != OK || name[me] == A -> break
+	:: err == OK && name[me] == B ->
+		/* resolve_symbol() */
+		atomic {
+			if
+			:: state[A] == COMING -> skip
+			:: state[A] == IS_LIVE -> break
+			:: else -> err = EFAIL
+			fi
+		};
+		if
+		:: err == OK -> shared_load_wait_symbol(me)
+		:: else
+		fi;
+		if
+		:: err != OK ->
+			shared_load_failing(me, false)
+		:: else
+		fi
+	od;
+#endif
+	if
+	:: err == OK ->
+#if IMPORTERS
+		/* complete_formation() */
+		state[name[me]] = COMING;
+#endif
+		/* do_init_module() */
+		atomic {
+			if
+			:: err = EFAIL
+#ifndef FEW
+			:: err = EINTR
+#endif
+			MAY_DIE
+			:: true
+			fi
+		};
+		if
+		:: err != OK -> shared_load_failing(me, true)
+		:: else -> shared_load_live(me)
+		fi
+	:: else
+	fi;
+	if
+	:: !made_live && state[name[me]] != GONE ->
+#if IMPORTERS
+		state[name[me]] = GOING;
+#endif
+		/* free_module() */
+		state[name[me]] = GONE
+	:: else
+	fi
+}
+
+proctype init_module(byte me)
+{
+	byte err, own, delivered, must;
+	bit left, made_live;
+#ifdef BREAK_COMPLETE_FIRST
+	byte c;
+#endif
+
+	if
+	:: file[me] ->
+		shared_load_claim(me, FILE, true);
+		if
+		:: err == OK ->
+			/* kernel_read_file() and the checks before the claim of the name */
+			atomic {
+				if
+				:: skip
+#ifndef FEW
+				:: err = EFAIL
+				:: err = EINTR
+#endif
+				MAY_DIE
+				fi
+			}
+		:: else
+		fi
+	:: else
+	fi;
+	if
+	:: err == OK ->
+		shared_load_claim(me, NAME, true);
+		if
+		:: err == OK -> load_module(me)
+		:: else
+		fi
+	:: else
+	fi;
+	atomic {
+		if
+		:: true
+		MAY_DIE
+		fi
+	};
+	shared_load_end(me);
+dead:
+	err = 0
+}
+
+/* The requests that the exit function waits for */
+#define RUNS(i)		(rec[i].allocated && !rec[i].dead)
+
+proctype delete_module(byte me)
+{
+	byte err, own, delivered;
+	bit made_live;
+#ifdef BREAK_COMPLETE_FIRST
+	byte c;
+#endif
 
 end:
 	atomic {
-		state == IS_LIVE && !module_mutex;
-		shared_load_start(me);
-		MUTEX_LOCK;
-		state = GOING	/* try_stop_module() */
+		state[A] == IS_LIVE ->
+		rec[me].allocated = 1;
+#ifdef BREAK_GOING_FIRST
+		state[A] = GOING
 	};
-	shared_load_removing(me);
-	/* The exit function, and then free_module(). */
-	STEP {
-		MUTEX_LOCK;
-		assert(state == GOING /* no two at work */);
-		state = GONE;
-		MUTEX_UNLOCK
-	};
-	shared_load_end(me)
-}
-
-/* resolve_symbol_wait(), but for its limit of time */
-proctype needs_symbol()
-{
-	byte running = NONE;
-
-	do
-	:: true ->
-		/* resolve_symbol() */
-		STEP {
-			MUTEX_LOCK;
-			if
-			:: state == COMING ->
-				shared_load_find(NONE, running);
-				assert(running != NONE /* somebody loads it */)
-			:: else
-			fi;
-			MUTEX_UNLOCK;
-			if
-			:: running == NONE -> break
-			:: else
-			fi
-		};
-		/* shared_load_wait() */
-#ifdef BREAK_LATE_REFERENCE
-		get(running);
+	atomic {
 #endif
-		STEP {
-			rec[running].is_live || rec[running].ended;
-			shared_load_put(running);
-			running = NONE
-		}
-	od
+		shared_load_going(me)
+	};
+	/* The exit function */
+#ifdef EXIT_WAITS
+	!RUNS(1) && !RUNS(2 % (LOADERS + 1)) && !RUNS(3 % (LOADERS + 1));
+#endif
+	atomic {
+		if
+		MAY_DIE
+		:: state[A] = GONE
+		fi
+	};
+	shared_load_end(me);
+dead:
+	err = 0
 }
 
+/* A module in the list that is not live has an owner, or the owner died. */
+#if N < 6
+#define OWNED(n)	(OWNS_NAME(1, n) || OWNS_NAME(2 % (N + 1), n) || \
+			 OWNS_NAME(3 % (N + 1), n) || OWNS_NAME(4 % (N + 1), n) || \
+			 OWNS_NAME(5 % (N + 1), n))
+#endif
+#define ORPHANED(n)	(state[n] != GONE && state[n] != IS_LIVE && !died[n] && !OWNED(n))
+
+proctype invariant()
+{
+end:
+	atomic {
+		ORPHANED(A) || (IMPORTERS > 0 && ORPHANED(B)) ->
+		assert(false /* a module is not live, and its name has no owner */)
+	}
+}
+
+/* Choose the way of request i. */
 inline choose(i)
 {
+#ifdef MIXED
+	image[i] = 1;
+	file[i] = (i > 1);
+	args[i] = (i > 2)
+#else
 	if
 #if WAYS & 1
-	:: way[i] = BY_PEEK
+	:: file[i] = 1; image[i] = 1
 #endif
 #if WAYS & 2
-	:: way[i] = BY_COPY
+	:: file[i] = 2; image[i] = 1
 #endif
 #if WAYS & 4
-	:: way[i] = BY_FILE1
+	:: image[i] = 1
 #endif
 #if WAYS & 8
-	:: way[i] = BY_FILE2
+	:: image[i] = 2
 #endif
 	fi;
 	if
-	:: args[i] = false
+	:: true
 #if WAYS & 16
-	:: args[i] = true
+	:: args[i] = 1
 #endif
-	fi;
-	if
-	:: flags[i] = false
-#if WAYS & 32
-	:: WITH_FILE(i) -> flags[i] = true
-#endif
-	fi;
-	/* They differ in nothing else, so one order of them will do. */
-	if
-	:: i > 0 && KIND(i) < KIND(i - 1) -> goto done
-	:: else
 	fi
+#endif
 }
 
 init {
-	byte i;
+	byte i = 1;
 
 	atomic {
 		if
-		:: signals = 0
-		:: signals = SIGNALS
+		:: SIGNALS > 0 -> signals = SIGNALS
+		:: true
 		fi;
-		i = 0;
-		do
-		:: i < LOADERS -> choose(i); i++
-		:: else -> break
-		od;
-		i = 0;
-		do
-		:: i < LOADERS -> run loader(i); i++
-		:: else -> break
-		od;
-		i = LOADERS;
-		do
-		:: i < RECORDS -> run remover(i); i++
-		:: else -> break
-		od;
-#if SYMBOLS
-		run needs_symbol()
+		if
+		:: DEATHS > 0 -> deaths = DEATHS
+		:: true
+		fi;
+		if
+		:: PATIENT > 0 -> patient = 1
+#ifndef EXIT_WAITS
+		:: true
 #endif
+		fi;
+		do
+		:: i <= LOADERS ->
+			if
+			:: i > LOADS -> name[i] = B
+			:: else
+			fi;
+			if
+			:: i <= LOADS -> choose(i)
+			:: else -> image[i] = 1
+			fi;
+			/* One order of the kinds will do. */
+			if
+			:: i > 1 && KIND(i) < KIND(i - 1) -> goto chosen
+			:: else
+			fi;
+			i++
+		:: else -> break
+		od;
+		i = 1;
+		do
+		:: i <= LOADERS -> run init_module(i); i++
+		:: i > LOADERS && i <= N -> run delete_module(i); i++
+		:: else -> break
+		od;
+		run invariant()
 	};
-done:
+chosen:
 	i = 0
 }
