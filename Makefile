@@ -10,8 +10,8 @@ ARCH ?= x86_64
 # takes seconds with 16; and a bisection boots each commit to see what breaks, not how
 # it scales.
 CPUS ?= $(if $(filter bisect-check,$(MAKECMDGOALS))$(filter arm64,$(ARCH)),4,16)
-export BASE VARIANT ARCH CPUS KSRC JOBS FORCE TIMEOUT ROUNDS CPUS_LIST QUICK HAMMER SEED
-export FROM TO CONTINUE V
+export BASE VARIANT ARCH CPUS KSRC JOBS FORCE TIMEOUT ROUNDS CPUS_LIST QUICK HAMMER
+export FROM TO CONTINUE SERIES V
 
 # "make clean" alone removes every base, "make clean BASE=6.12" one.
 export BASE_GIVEN := $(if $(filter command line environment,$(origin BASE)),y)
@@ -31,24 +31,25 @@ help:
 
 ## boot       boot the kernel in QEMU: udev coldplug, the kselftest, a summary
 ## check      the tests; the last line is "N passed, N failed"
-## check-long  the tests that take hours: debug kernels in full, the hammer, faults, the model
+## check-long  the tests that take hours: debug kernels in full, the hammer, the model
 ## check-peers  tests of other projects; the patched kernel must pass what the base passes
 ## bisect-check  every commit compiles, boots, and fails no test that passed before
 ## bench      base against patched: a table, bench.json and plots in build/bench/BASE
 ## model      check a model of the protocol with spin; the last line is "N passed, N failed"
 ## tree       apply the series: build/BASE/linux, branch series/BASE on tag base/BASE
 ## kernel     build/BASE/VARIANT: a built kernel, fit for "make M="
-## refresh    write patches/BASE and the copies of new files from build/BASE/linux
+## refresh    write patches/BASE and the copies of new files from build/BASE/linux;
+##            branch core/BASE tells where the core ends
 ## port       FROM=7.3 TO=6.12: merge the series of one base into another
-## series     build/BASE/series/*.patch, signed off by you, for git send-email
+## series     build/BASE/series/core and extras, signed off by you, for git send-email
 ## clean      remove build/BASE (every base without BASE=); keeps downloads
 ## distclean  remove build/
 ##
-## boot:        TESTS=-t,NAME PROGRAMS=NAME (single tests), TIMEOUT=seconds
+## boot:        TESTS=NAME (a part of a test's name), PROGRAMS=NAME, TIMEOUT=seconds
 ## port:        KSRC=dir in place of TO=, CONTINUE=1 after a conflict
-## series:      V=2 for [PATCH v2]
+## series:      SERIES=core|extras|all, V=2 for [PATCH v2]
 ## bench:       ROUNDS=3 CPUS_LIST="16 64 128" QUICK=1
-## check-long:  HAMMER=600 SEED=1
+## check-long:  HAMMER=600
 ## check-peers: TESTS=NAME
 ## FORCE=1:     discard work in build/BASE/linux; measure, or bisect, again
 $(TARGETS):

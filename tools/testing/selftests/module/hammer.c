@@ -1,856 +1,653 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * parallel_load --hammer SECONDS [--seed N]
+ * Make random concurrent requests and check what they return.
  *
- * Processes that load and unload a few modules in every way there is, and kill,
- * stop, continue and interrupt one another, all at random. Each answer is held
- * against a model: hammer_model.c.
+ *	hammer [-s SEED] [-t SECONDS] [-b ERRNO|hang]
  *
- * The n-th thing that a process does depends on the seed, the process and n. The
- * same seed, with the same number of processes, has them all do the same again.
- * How these meet is up to the scheduler, and differs.
+ * In each round, workers load and remove three modules while signals arrive and gates of
+ * test_modload_ctl open and close. When all requests have ended, each result must be one
+ * that the other requests of the round allow. Then the modules are removed.
+ *
+ * With the same number of CPUs, a seed determines the requests and events of a round, but
+ * not how they interleave. The next round has the next seed. -b tests the checks: it
+ * replaces one result of each round by ERRNO, or leaves the gates closed.
  */
-#define _GNU_SOURCE
-#define __SANE_USERSPACE_TYPES__	/* __u64 is unsigned long long */
-#include <errno.h>
-#include <fcntl.h>
-#include <getopt.h>
 #include <limits.h>
-#include <linux/types.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "../kselftest.h"
-#include "hammer.h"
-#include "hammer_model.h"
+#pragma GCC diagnostic ignored "-Wunused-function"
+#include "modload.h"
 
-#define TEST_NAME	"hammer.every_answer_keeps_the_contract"
+#define MS		1000000LL	/* nanoseconds */
+#define LIMIT		60		/* seconds for a request while all gates are open */
+#define PATIENCE	(4900 * MS)	/* requests wait longer for a removal */
+#define MAX_WORKERS	32
+#define MAX_STEPS	8
+#define MAX_EVENTS	32
+#define MAX_REPORTS	2		/* for each rule */
+#define OTHER_FLAG	1		/* MODULE_INIT_IGNORE_MODVERSIONS */
+#define NO_GATE		NR_GATES
 
-#define MAX_SECONDS	(7 * 24 * 3600)
+/* The modules. COPY is test_modload_gate with another name. */
+enum { GATE, COPY, USER, NR_NAMES };
+static const char * const names[] = { PREFIX "gate", PREFIX "copy", PREFIX "user" };
 
-/* Seconds */
-#define HANG		60
-#define PROGRESS	10
-#define GOODBYE		30
-
-/* Who sends a signal may be stopped between that and the note of it. */
-#define SLACK		(5 * SEC)
-
-/* A process that has been as far as before for so long may have been stopped. */
-#define STALE		(250 * MSEC)
-
-/* What is in fashion changes after so many decisions. */
-#define MOOD		32
-
-#define LAST_EVENTS	8
-
-#ifndef MODULE_INIT_COMPRESSED_FILE
-#define MODULE_INIT_COMPRESSED_FILE	4
-#endif
-
-static const char * const way_names[] = { "init_module", "one file", "a copy" };
-
-#define ANY_ERROR	(-1)
-
-struct kind kinds[] = {
-	{ "good", GOOD, "", .weight = 30 },
-	{ "good, tag 1", GOOD, "tag=1", .tag = 1, .weight = 10 },
-	{ "good, killable", GOOD, "tag=2 killable=1", .tag = 2, .weight = 10 },
-	{ "refused", GOOD, "tag=3 ret=-19", .tag = 3, .alone = ENODEV,
-	  .refused = true, .weight = 14 },
-	{ "refused, killable", GOOD, "tag=4 ret=-6 killable=1", .tag = 4,
-	  .alone = ENXIO, .refused = true, .weight = 8 },
-	{ "bad parameter", GOOD, "tag=x", .alone = EINVAL, .weight = 3 },
-	{ "bad symbol", BAD_SYMBOL, "", .alone = ENOENT, .weight = 3 },
-	{ "bad vermagic", BAD_MAGIC, "", .alone = ENOEXEC, .weight = 3 },
-	{ "cut short", CUT, "", .alone = ENOEXEC, .weight = 2 },
-	{ "unreadable", UNREADABLE, "", .alone = EFAULT, .weight = 3 },
-	{ "not compressed", GOOD, "", .flags = MODULE_INIT_COMPRESSED_FILE,
-	  .alone = ANY_ERROR, .weight = 3 },
+/* All kinds of loads. Two loads of one kind make the same request. */
+static const struct kind {
+	struct call call;
+	int err;		/* the errno of a load that fails */
+	int gate;		/* where the load passes before that */
+	bool can_succeed;
+} kinds[] = {
+	{ { "gate" } },
+	{ { "gate", .args = "tag=1" } },
+	{ { "gate", .args = "async=1" } },
+	{ { "gate", .edits = E_BUILD_ID } },
+	{ { "gate", .flags = OTHER_FLAG } },
+	{ { "gate", .args = "ret=-19" }, ENODEV },
+	{ { "gate", .args = "ret=-19", .edits = E_BUILD_ID }, ENODEV },
+	{ { "gate", .args = "ret=-19", .distinct = true }, ENODEV },
+	{ { "gate", .args = "ret=-5", .edits = E_NO_BUILD_ID }, EIO },
+	{ { "gate", .args = "ret=-1" }, EPERM },
+	{ { "gate", .args = "ret=-17" }, EEXIST },
+	{ { "gate", .args = "ret=-6 fails=2" }, ENXIO, .can_succeed = true },
+	{ { "gate", .args = "hold=1 ret=x" }, EINVAL, GATE_PARAM },
+	{ { "gate", .edits = E_VERMAGIC }, ENOEXEC, NO_GATE },
+#define FIRST_USER	14
+	{ { "user" }, ENOENT, GATE_USER, true },
+	{ { "user", .args = "tag=1" }, ENOENT, GATE_USER, true },
+	{ { "user", .edits = E_BAD_SYMBOL | E_BUILD_ID }, ENOENT, NO_GATE },
 };
 
-static const struct {
-	const char *name;
-	unsigned int weight;
-} ops[] = {
-	[LOAD] = { "load", 600 }, [UNLOAD] = { "unload", 200 },
-	[KILL] = { "kill", 20 }, [STOP] = { "stop and continue", 40 },
-	[STAY_STOPPED] = { "stop", 4 }, [CONTINUE] = { "continue", 16 },
-	[RESTART] = { "SIGUSR1", 30 }, [INTERRUPT] = { "SIGUSR2", 30 },
-	[DELAY] = { "delay", 5 }, [REST] = { "rest", 40 },
+/* A request of a worker */
+struct step {
+	const struct kind *kind;	/* NULL: there is none */
+	const struct image *image;
+	int name;
+	bool remove;
+	char way;			/* i(nit), f(ile) or c(opy) */
+	int delay;			/* microseconds */
+	long long start, end;		/* start is 0 until the request begins */
+	int passed;			/* tasks that came to the kind's gate meanwhile */
+	bool interrupted;		/* by SIGUSR2 */
+	bool live;			/* the module was, right after the call */
+	int err;			/* 0, errno, KILLED or WAITING */
 };
 
-struct shared *shared;
-int nr_hammerers;
+static struct event {
+	long long time;
+	const char *what;		/* happens to a gate, or NULL for a signal */
+	int nr;				/* of the gate or the signal */
+	int worker;			/* gets the signal */
+} events[MAX_EVENTS];
 
-static struct pl pl;
-static pid_t pids[MAX_HAMMERERS];
-static __u64 seed, t0;
+enum rule { ENDS, COUNTS, ZERO, EXIST, LIVE, CAUSE, BUSY, INTR, OTHER, REMOVAL, GONE, OK };
 
-static struct hammerer *me;
+static const char * const rules[][2] = {
+	[ENDS]	  = { "request_ends", "an end within a minute while all gates are open" },
+	[COUNTS]  = { "counts_match", "one 0 for each init that succeeds and for each removal" },
+	[ZERO]	  = { "zero_after_init", "0 only if the init function ran and succeeded" },
+	[EXIST]	  = { "eexist_if_live", "EEXIST only if the module is live" },
+	[LIVE]	  = { "eexist_while_live", "EEXIST while the module is live all the time" },
+	[CAUSE]	  = { "error_has_cause", "an errno whose cause was not observed before" },
+	[BUSY]	  = { "ebusy_has_cause", "EBUSY only for a slow removal, or init's EEXIST" },
+	[INTR]	  = { "eintr_if_signalled", "EINTR only for a signal" },
+	[OTHER]	  = { "no_other_errno", "no errno of other requests" },
+	[REMOVAL] = { "removal_has_cause",
+		      "0 or EAGAIN if the module is live, ENOENT or EBUSY if not" },
+	[GONE]	  = { "modules_gone", "no module that cannot be removed" },
+};
 
-__u64 now(void)
+static int broken[OK];
+static struct step *steps;		/* shared with the workers */
+static int nr_workers, nr_events;
+static pid_t workers[MAX_WORKERS];
+static long long began;			/* the round */
+static long seed;
+static bool claims;			/* an errno, */
+static int claim;			/* namely this one */
+static struct step *current;		/* of this worker */
+static unsigned long results_of[2][1024];
+
+static long long now(void)
 {
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * SEC + t.tv_nsec;
+	return t.tv_sec * 1000 * MS + t.tv_nsec;
 }
 
-static void sleep_us(unsigned int us)
+static int draw(int below)
 {
-	const struct timespec t = {
-		.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000,
-	};
-
-	nanosleep(&t, NULL);
+	return lrand48() % below;
 }
 
-/* Decisions */
-
-/* Every bit of the result depends on every bit of @x: Steele's SplitMix64. */
-static __u64 mix(__u64 x)
+static int worker_of(const struct step *s)
 {
-	x ^= x >> 30;
-	x *= 0xbf58476d1ce4e5b9ULL;
-	x ^= x >> 27;
-	x *= 0x94d049bb133111ebULL;
-	return x ^ x >> 31;
+	return (s - steps) / MAX_STEPS;
 }
 
-static unsigned int draw(__u64 *state, unsigned int below)
+/* Return the request after @s, the first one if that is NULL, or NULL if there is none. */
+static struct step *next_request(struct step *s)
 {
-	*state += 0x9e3779b97f4a7c15ULL;
-	return (mix(*state) >> 32) % below;
+	for (s = s ? s + 1 : steps; s < steps + nr_workers * MAX_STEPS; s++)
+		if (s->start)
+			return s;
+	return NULL;
 }
 
-static enum op draw_op(__u64 *state)
+static bool is_live(int name)
 {
-	unsigned int sum = 0, at;
-	int op;
+	char path[64], state[16];
 
-	for (op = 0; op < NR_OPS; op++)
-		sum += ops[op].weight;
-	at = draw(state, sum);
-	for (op = 0; at >= ops[op].weight; op++)
-		at -= ops[op].weight;
-	return op;
+	snprintf(path, sizeof(path), "/sys/module/%s/initstate", names[name]);
+	read_file(path, state, sizeof(state));
+	return !strcmp(state, "live\n");
 }
 
-static int draw_kind(__u64 *state)
+static void interrupt(int sig)
 {
-	unsigned int sum = 0, at;
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(kinds); i++)
-		sum += kinds[i].weight;
-	at = draw(state, sum);
-	for (i = 0; at >= kinds[i].weight; i++)
-		at -= kinds[i].weight;
-	return i;
+	if (current && sig == SIGUSR2)
+		current->interrupted = true;
 }
 
-static bool goes(const struct kind *kind, enum way way)
+static void make_step(struct step *s)
 {
-	if (way == INIT_MODULE)
-		return !kind->flags;
-	return kind->picture != UNREADABLE;
-}
+	int fd = s->way == 'c' ? open_image(s->image, O_RDONLY) : s->image->fd;
+	int passed = read_gate(s->kind->gate, false), err;
+	const struct call *call = &s->kind->call;
+	char args[64];
 
-static int draw_name(__u64 *state)
-{
-	/* A crowd at one of them, and some distance. */
-	static const int names[] = { OWNER, OWNER, OWNER, OWNER, USER, USER, 1, 2, 3 };
-
-	return names[draw(state, ARRAY_SIZE(names))];
-}
-
-/* A pure function: who is killed in the middle of it has missed nothing. */
-static struct decision decide(int process, __u64 nr)
-{
-	static const unsigned int delays[] = { 0, 0, 100, 300, 1000, 3000, 10000, 30000 };
-	__u64 state = mix(seed + mix(process + mix(nr)));
-	__u64 mood = mix(seed + mix(nr / MOOD));
-	struct decision d = { .op = draw_op(&state) };
-	int name = draw_name(&mood), kind = draw_kind(&mood);
-
-	/* Often what all ask for, at about the same time. */
-	d.name = draw(&state, 2) ? draw_name(&state) : name;
-	d.kind = draw(&state, 2) ? draw_kind(&state) : kind;
-	do
-		d.way = draw(&state, NR_WAYS);
-	while (!goes(&kinds[d.kind], d.way));
-	d.other = (process + 1 + draw(&state, nr_hammerers - 1)) % nr_hammerers;
-	if (d.op == DELAY)
-		d.us = delays[draw(&state, ARRAY_SIZE(delays))];
+	snprintf(args, sizeof(args), "%s tag=%d", call->args ?: "", worker_of(s));
+	if (!call->distinct)
+		*strrchr(args, ' ') = '\0';
+	current = s;
+	usleep(s->delay);
+	s->interrupted = false;
+	s->start = now();
+	if (s->remove)
+		err = unload(names[s->name]);
+	else if (s->way == 'i')
+		err = load(s->image, args);
 	else
-		d.us = draw(&state, 3) ? draw(&state, 3000) : 0;
-	return d;
+		err = syscall(__NR_finit_module, fd, args, call->flags) ? errno : 0;
+	s->live = is_live(s->name);
+	s->passed = read_gate(s->kind->gate, false) - passed;
+	s->end = now();
+	s->err = err;
+	if (s->way == 'c')
+		close(fd);
 }
 
-/* The processes */
-
-static void note_interruption(int sig)
+static void work(struct step *s, pid_t parent)
 {
-	(void)sig;
-	__atomic_add_fetch(&me->handled, 1, __ATOMIC_RELEASE);
-}
+	struct step *end = s + MAX_STEPS;
 
-static void do_nothing(int sig)
-{
-	(void)sig;
-}
-
-static int request(const struct decision *d, int process)
-{
-	const struct timeline *t = &timelines[d->name];
-	const struct kind *kind = &kinds[d->kind];
-	const struct image *image = t->image[kind->picture];
-	int fd;
-
-	if (d->op == UNLOAD)
-		return unload(t->image[GOOD]->name);
-	if (d->way == INIT_MODULE)
-		return load(image->data, image->len, kind->params);
-	fd = d->way == COPY ? t->copy[kind->picture][process] : image->fd;
-	return syscall(__NR_finit_module, fd, kind->params, kind->flags) ? errno : 0;
-}
-
-static void send_signal(int process, int sig)
-{
-	struct hammerer *other = &shared->hammerer[process];
-	pid_t pid = __atomic_load_n(&other->pid, __ATOMIC_ACQUIRE);
-
-	if (!pid)
-		return;
-	__atomic_store_n(&other->signal, now(), __ATOMIC_RELEASE);
-	kill(pid, sig);
-	__atomic_store_n(&other->signal, now(), __ATOMIC_RELEASE);
-}
-
-static void act(const struct decision *d, int process)
-{
-	static const int signals[] = {
-		[KILL] = SIGKILL, [STOP] = SIGSTOP, [STAY_STOPPED] = SIGSTOP,
-		[CONTINUE] = SIGCONT, [RESTART] = SIGUSR1, [INTERRUPT] = SIGUSR2,
-	};
-	char text[16];
-
-	switch (d->op) {
-	case LOAD:
-	case UNLOAD:
-		me->now.err = request(d, process);
-		break;
-	case DELAY:
-		snprintf(text, sizeof(text), "%u", d->us);
-		write_file(DELAY_FILE, text);
-		break;
-	case REST:
-		sleep_us(d->us);
-		break;
-	case STOP:
-		send_signal(d->other, SIGSTOP);
-		sleep_us(d->us);
-		send_signal(d->other, SIGCONT);
-		break;
-	default:
-		send_signal(d->other, signals[d->op]);
-	}
-}
-
-/* Only by the process, or, when that is dead, by the one that checks. */
-static void put_event(struct hammerer *h)
-{
-	h->ring[h->events % RING] = h->now;
-	__atomic_store_n(&h->events, h->events + 1, __ATOMIC_RELEASE);
-	__atomic_store_n(&h->busy, false, __ATOMIC_RELEASE);
-}
-
-static void do_next(int process)
-{
-	__u64 handled;
-
-	me->now = (struct event){
-		.nr = me->next, .pid = getpid(), .what = decide(process, me->next),
-	};
-	/* Before it is busy: nobody does the same thing twice. */
-	__atomic_store_n(&me->next, me->next + 1, __ATOMIC_RELEASE);
-	handled = __atomic_load_n(&me->handled, __ATOMIC_ACQUIRE);
-	me->now.start = now();
-	__atomic_store_n(&me->busy, true, __ATOMIC_RELEASE);
-
-	act(&me->now.what, process);
-
-	me->now.end = now();
-	me->now.interrupted = __atomic_load_n(&me->handled, __ATOMIC_ACQUIRE) != handled;
-	me->now.signalled = __atomic_load_n(&me->signal, __ATOMIC_ACQUIRE) + SLACK >
-			    me->now.start;
-	put_event(me);
-}
-
-/* Does not return. */
-static void be_hammerer(int process, pid_t parent)
-{
-	struct sigaction act = { .sa_handler = note_interruption };
-
-	me = &shared->hammerer[process];
-	sigaction(SIGUSR2, &act, NULL);
-	act.sa_handler = do_nothing;
-	act.sa_flags = SA_RESTART;
-	sigaction(SIGUSR1, &act, NULL);
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent)
 		_exit(1);
-
-	__atomic_store_n(&me->pid, getpid(), __ATOMIC_RELEASE);
-	while (!__atomic_load_n(&shared->stop, __ATOMIC_ACQUIRE)) {
-		if (me->events - __atomic_load_n(&me->checked, __ATOMIC_ACQUIRE) >=
-		    RING / 2)
-			sleep_us(1000);
-		else
-			do_next(process);
-	}
+	for (; s < end; s++)
+		if (s->kind)
+			make_step(s);
 	_exit(0);
 }
 
-static bool start_hammerer(int process)
+static const struct kind *draw_kind(void)
 {
-	pid_t self = getpid(), pid;
-
-	pid = fork();
-	if (!pid)
-		be_hammerer(process, self);
-	/* It tells the others itself, when it can be sent a signal. */
-	pids[process] = pid;
-	if (pid > 0)
-		return true;
-	problem(0, NULL, "fork: %s", strerror(errno));
-	return false;
+	if (!draw(4))
+		return &kinds[0];
+	return &kinds[draw(3) ? draw(FIRST_USER) :
+		      FIRST_USER + draw(ARRAY_SIZE(kinds) - FIRST_USER)];
 }
 
-double seconds(__u64 time)
+static void draw_steps(void)
 {
-	return (double)(long long)(time - t0) / SEC;
-}
+	const struct kind *favourite = draw_kind();
+	int copy = !draw(4), others = draw(4), removals = draw(4);
+	struct step *s;
+	struct call call;
 
-void print_event(const char *prefix, int process, const struct event *e)
-{
-	const struct decision *d = &e->what;
-
-	printf("# %s%.6f-%.6f process %d (%d) #%llu: %s", prefix,
-	       seconds(e->start), seconds(e->end), process, e->pid, e->nr,
-	       ops[d->op].name);
-	switch (d->op) {
-	case LOAD:
-		printf(" %s by %s, %s", timelines[d->name].image[GOOD]->name,
-		       way_names[d->way], kinds[d->kind].name);
-		break;
-	case UNLOAD:
-		printf(" %s", timelines[d->name].image[GOOD]->name);
-		break;
-	case DELAY:
-		printf(" %u us", d->us);
-		break;
-	case REST:
-		break;
-	default:
-		printf(" process %d", d->other);
-	}
-	if (d->op == LOAD || d->op == UNLOAD)
-		printf(": %s%s", e->err == KILLED ? "killed" : errno_name(e->err),
-		       e->interrupted ? ", interrupted" :
-		       e->signalled ? ", signalled" : "");
-	printf("\n");
-}
-
-/* The one that checks */
-
-/* Who was killed in the middle of a request has an end, if no answer. */
-static void bury(int process)
-{
-	struct hammerer *h = &shared->hammerer[process];
-	const struct event *last = &h->ring[(h->events - 1) % RING];
-
-	__atomic_store_n(&h->pid, 0, __ATOMIC_RELEASE);
-	if (!h->busy)
-		return;
-	/* Or had just put it down. */
-	if (h->events && last->nr == h->now.nr) {
-		h->busy = false;
-		return;
-	}
-	h->now.end = now();
-	h->now.err = KILLED;
-	put_event(h);
-}
-
-static int count_alive(void)
-{
-	int i, n = 0;
-
-	for (i = 0; i < nr_hammerers; i++)
-		n += pids[i] > 0;
-	return n;
-}
-
-/* Those who are not there any more get a successor, until the time is up. */
-static void reap(bool respawn)
-{
-	int i, status;
-	pid_t pid;
-
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		for (i = 0; i < nr_hammerers && pids[i] != pid; i++)
-			;
-		if (i == nr_hammerers)
+	for (s = steps; s < steps + nr_workers * MAX_STEPS; s++) {
+		*s = (struct step){ .err = WAITING };
+		if (draw(2))
 			continue;
-		pids[i] = 0;
-		bury(i);
-		if (respawn && !start_hammerer(i))
-			return;
-	}
-}
-
-/*
- * Whoever has stopped a process may have been killed or stopped since. It does
- * no harm to one that is not stopped.
- */
-static void continue_stale(void)
-{
-	static __u64 last, next[MAX_HAMMERERS];
-	int i;
-
-	if (now() < last + STALE)
-		return;
-	last = now();
-	for (i = 0; i < nr_hammerers; i++) {
-		const struct hammerer *h = &shared->hammerer[i];
-		__u64 n = __atomic_load_n(&h->next, __ATOMIC_ACQUIRE);
-
-		if (n == next[i] && pids[i] > 0) {
-			figures.stopped += task_state(pids[i]) == 'T';
-			kill(pids[i], SIGCONT);
+		s->kind = draw(4) < others ? draw_kind() : favourite;
+		call = s->kind->call;
+		s->name = s->kind >= &kinds[FIRST_USER] ? USER : draw(3) ? copy : !copy;
+		if (s->name == COPY) {
+			call.rename = names[COPY];
+			call.edits |= E_NO_EXPORT;
 		}
-		next[i] = n;
+		s->image = get_image(&call);
+		if (!s->image)
+			ksft_exit_fail_msg("%s: no image\n", names[s->name]);
+		s->remove = draw(6) < removals;
+		s->way = s->kind->call.flags ? "fc"[draw(2)] : "ifc"[draw(3)];
+		s->delay = draw(2) ? draw(3000) : 0;
 	}
 }
 
-static void print_file(int process, const char *name)
+static void make_event(const char *what, int nr, int worker)
 {
-	char path[64], text[4096], *line, *rest;
-
-	snprintf(path, sizeof(path), "/proc/%d/%s", pids[process], name);
-	if (!read_file(path, text, sizeof(text)))
-		snprintf(text, sizeof(text), "cannot be read: %s", strerror(errno));
-	for (rest = text; (line = strsep(&rest, "\n"));)
-		printf("#     %s: %s\n", name, line);
+	events[nr_events++] = (struct event){ now(), what, nr, worker };
+	if (what)
+		set_gate(what, nr);
+	else
+		kill(workers[worker], nr);
 }
 
-static void print_processes(void)
+/* Close some gates. Then start the workers, and make events. */
+static void start_round(void)
 {
-	int i;
+	static const int signals[] = { SIGUSR1, SIGUSR2, SIGSTOP, SIGCONT, SIGKILL };
+	int i, nr, n = draw(MAX_EVENTS - NR_GATES), nr_signals = 4 + draw(2);
+	bool slow = !draw(100);
+	pid_t self = getpid();
 
-	for (i = 0; i < nr_hammerers; i++) {
-		const struct hammerer *h = &shared->hammerer[i];
-		struct event e = h->now;
+	nr_events = 0;
+	for (i = 0; i < NR_GATES; i++)
+		if (!draw(4) || (slow && i == GATE_EXIT))
+			make_event("close", i, 0);
+	for (i = 0; i < nr_workers; i++) {
+		workers[i] = fork();
+		if (!workers[i])
+			work(&steps[i * MAX_STEPS], self);
+		if (workers[i] < 0)
+			ksft_exit_fail_msg("fork: %s\n", strerror(errno));
+	}
+	for (i = 0; i < n; i++) {
+		usleep(draw(4000));
+		nr = draw(NR_GATES * nr_signals);
+		if (draw(3))
+			make_event(NULL, signals[nr % nr_signals], draw(nr_workers));
+		else
+			make_event(draw(2) ? "open" : "close", nr % NR_GATES, 0);
+	}
+	if (slow)
+		usleep(6 * 1000 * 1000);
+}
 
-		if (!pids[i])
+/* Return how many workers are left. */
+static int reap(void)
+{
+	int i, left = 0;
+	struct step *s;
+
+	for (i = 0; i < nr_workers; i++) {
+		if (!workers[i])
 			continue;
-		printf("#   process %d (%d), state %c, %s:\n", i, pids[i],
-		       task_state(pids[i]), h->busy ? "busy with" : "last at");
-		e.end = now();
-		e.err = KILLED;
-		print_event("  ", i, &e);
-		print_file(i, "wchan");
-		print_file(i, "syscall");
-		print_file(i, "stack");
-	}
-}
-
-/* Does everybody who makes a request get an answer? */
-static bool watch(void)
-{
-	__u64 t = now();
-	int i;
-
-	for (i = 0; i < nr_hammerers; i++) {
-		const struct hammerer *h = &shared->hammerer[i];
-		struct event e = h->now;
-
-		if (!__atomic_load_n(&h->busy, __ATOMIC_ACQUIRE) || pids[i] <= 0 ||
-		    e.nr != h->now.nr || e.start + HANG * SEC > t)
+		if (waitpid(workers[i], NULL, WNOHANG) != workers[i]) {
+			left++;
 			continue;
-		problem(0, NULL, "process %d (%d) has had no answer for %.0f s", i,
-			pids[i], (double)(t - e.start) / SEC);
-	}
-	if (problems)
-		print_processes();
-	return !problems;
-}
-
-static __u64 sum_errs(enum op op)
-{
-	__u64 sum = figures.killed[op];
-	int err;
-
-	for (err = 0; err < 4096; err++)
-		sum += figures.errs[op][err];
-	return sum;
-}
-
-static void print_progress(unsigned int limit)
-{
-	printf("# hammer: %.0f s of %u: %llu requests, %llu loads, %llu merged, %llu kills\n",
-	       seconds(now()), limit, sum_errs(LOAD) + sum_errs(UNLOAD), figures.errs[LOAD][0],
-	       figures.merged, figures.counted[KILL]);
-}
-
-static void print_errs(enum op op, const char *what)
-{
-	int err;
-
-	printf("# hammer: %s: %llu", what, sum_errs(op));
-	for (err = 0; err < 4096; err++)
-		if (figures.errs[op][err])
-			printf(", %llu x %s", figures.errs[op][err],
-			       errno_name(err));
-	printf(", %llu killed\n", figures.killed[op]);
-}
-
-static void print_figures(void)
-{
-	print_errs(LOAD, "requests to load");
-	print_errs(UNLOAD, "requests to unload");
-	printf("# hammer: requests: %llu\n", sum_errs(LOAD) + sum_errs(UNLOAD));
-	printf("# hammer: loads: %llu\n", figures.errs[LOAD][0]);
-	printf("# hammer: merged: %llu\n", figures.merged);
-	printf("# hammer: kills: %llu\n", figures.counted[KILL]);
-	printf("# hammer: stops: %llu, %llu of them long\n",
-	       figures.counted[STOP] + figures.counted[STAY_STOPPED],
-	       figures.stopped);
-	printf("# hammer: interruptions: %llu, %llu of them to be restarted\n",
-	       figures.counted[RESTART] + figures.counted[INTERRUPT],
-	       figures.counted[RESTART]);
-	printf("# hammer: problems: %d\n", problems);
-}
-
-static void print_last_events(void)
-{
-	int i;
-
-	printf("# hammer: the last of each process, at %.6f:\n", seconds(now()));
-	for (i = 0; i < nr_hammerers; i++) {
-		const struct hammerer *h = &shared->hammerer[i];
-		__u64 n = h->events < LAST_EVENTS ? 0 : h->events - LAST_EVENTS;
-
-		for (; n < h->events; n++)
-			print_event("  ", i, &h->ring[n % RING]);
-	}
-}
-
-/* Until all is said and done, or goes wrong. */
-static void hammer_away(unsigned int limit)
-{
-	__u64 over = t0 + limit * SEC, progress = t0 + PROGRESS * SEC;
-	int i;
-
-	for (i = 0; i < nr_hammerers; i++)
-		if (!start_hammerer(i))
-			break;
-
-	while (!problems && count_alive()) {
-		bool go_on = now() < over;
-
-		__atomic_store_n(&shared->stop, !go_on, __ATOMIC_RELEASE);
-		reap(go_on);
-		check_events();
-		continue_stale();
-		if (problems || !watch())
-			break;
-		if (now() >= progress) {
-			print_progress(limit);
-			progress += PROGRESS * SEC;
 		}
-		nap();
-	}
-}
-
-/* Whoever is left. False: the kernel does not let them go. */
-static bool get_rid_of_all(void)
-{
-	int i;
-
-	__atomic_store_n(&shared->stop, true, __ATOMIC_RELEASE);
-	for (i = 0; i < nr_hammerers; i++)
-		if (pids[i] > 0)
-			kill(pids[i], SIGKILL);
-	set_deadline(&pl, GOODBYE);
-	if (comes_true(&pl, (reap(false), !count_alive())))
-		return true;
-	problem(0, NULL, "%d processes cannot be killed", count_alive());
-	print_processes();
-	return false;
-}
-
-/* Setting up */
-
-static bool unload_names(void)
-{
-	bool clean = true;
-	int i;
-
-	/* The one that needs another comes first. */
-	for (i = NR_NAMES - 1; i >= 0; i--) {
-		char name[16];
-
-		snprintf(name, sizeof(name), "pl_hit%d", i);
-		unload(name);
-		clean &= !is_loaded(name);
-	}
-	return clean;
-}
-
-/* What they are made out of. */
-static const char * const sources[NR_NAMES] = {
-	"pl_hit0", "pl_hit1", "pl_hit1", "pl_hit1", "pl_hit4",
-};
-
-static struct image *picture(int nr, enum picture picture)
-{
-	struct image *image = make_image(&pl, sources[nr]);
-	char *symbol, name[16];
-
-	snprintf(name, sizeof(name), "pl_hit%d", nr);
-	if (!image || (strcmp(image->name, name) && !rename_module(image, name)))
-		return NULL;
-	switch (picture) {
-	case BAD_MAGIC:
-		if (!spoil_vermagic(image))
-			return NULL;
-		break;
-	case BAD_SYMBOL:
-		symbol = find_text(image, ".strtab", "pl_log_run");
-		if (!symbol)
-			return NULL;
-		*symbol = '?';
-		break;
-	case CUT:
-		image->len /= 2;
-		break;
-	case UNREADABLE:
-		image->data = map_to_end(image->data, image->len);
-		image->len++;
-		return image->data ? image : NULL;
-	default:
-		break;
-	}
-	return give_file(image) ? image : NULL;
-}
-
-static bool make_pictures(void)
-{
-	int name, i, n;
-
-	for (name = 0; name < NR_NAMES; name++) {
-		struct timeline *t = &timelines[name];
-
-		for (i = 0; i < NR_PICTURES; i++) {
-			t->image[i] = picture(name, i);
-			if (!t->image[i])
-				return false;
-			for (n = 0; n < nr_hammerers && i != UNREADABLE; n++) {
-				t->copy[i][n] = open_copy(t->image[i]);
-				if (t->copy[i][n] < 0)
-					return false;
+		workers[i] = 0;
+		for (s = next_request(NULL); s; s = next_request(s)) {
+			if (worker_of(s) == i && s->err == WAITING) {
+				s->err = KILLED;
+				s->end = now();
 			}
 		}
 	}
-	return true;
+	return left;
 }
 
-/* What is each kind of request answered when nobody else is about? */
-static bool ask_alone(void)
+static void print_step(const struct step *s)
 {
-	struct decision d = { .op = LOAD };
+	const struct call *call = &s->kind->call;
 
-	for (d.kind = 0; d.kind < (int)ARRAY_SIZE(kinds); d.kind++) {
-		struct kind *kind = &kinds[d.kind];
+	ksft_print_msg("  %8.3f %8.3f ms, worker %d: ", (double)(s->start - began) / MS,
+		       (double)(s->end - began) / MS, worker_of(s));
+	if (s->remove)
+		printf("remove %s", names[s->name]);
+	else
+		printf("load %s by %s, edits %#x, flags %d, \"%s%s\"", names[s->name],
+		       s->way == 'i' ? "image" : s->way == 'f' ? "file" : "copy", call->edits,
+		       call->flags, call->args ?: "", call->distinct ? " tag=N" : "");
+	printf(": %s (%d)%s%s, %d passed\n", s->err ? errno_name(s->err) : "0", s->err,
+	       s->interrupted ? ", interrupted" : "", s->live ? ", live" : "", s->passed);
+}
 
-		for (d.way = 0; d.way < NR_WAYS; d.way++) {
-			int err;
+static void print_file(pid_t pid, const char *name)
+{
+	char path[64], buf[2048], *line, *rest = buf;
 
-			if (!goes(kind, d.way))
-				continue;
-			err = request(&d, 0);
-			if (!err)
-				unload_names();
-			if (kind->alone == ANY_ERROR && err)
-				kind->alone = err;
-			if (err == kind->alone)
-				continue;
-			problem(0, NULL, "%s by %s, alone, gets errno %d in place of %d",
-				kind->name, way_names[d.way], err, kind->alone);
-			return false;
-		}
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+	read_file(path, buf, sizeof(buf));
+	while ((line = strsep(&rest, "\n")) && *line)
+		ksft_print_msg("  %s: %s\n", name, line);
+}
+
+static bool overlap(const struct step *a, const struct step *b)
+{
+	return a->start <= b->end && b->start <= a->end;
+}
+
+/* Report that @s breaks a rule, or the round does if it is NULL, and what happened meanwhile. */
+static void report(enum rule rule, const struct step *s)
+{
+	struct step *other;
+	struct event *e;
+
+	if (rule == OK || ++broken[rule] > MAX_REPORTS)
+		return;
+	ksft_print_msg("%s: seed %ld: want %s, got\n", rules[rule][0], seed, rules[rule][1]);
+	if (s)
+		print_step(s);
+	ksft_print_msg(" in a round with\n");
+	for (other = next_request(NULL); other; other = next_request(other))
+		if (!s || overlap(s, other) || other->name == s->name)
+			print_step(other);
+	for (e = events; e < events + nr_events; e++) {
+		ksft_print_msg("  %8.3f ms, ", (double)(e->time - began) / MS);
+		if (e->what)
+			printf("%s gate %d\n", e->what, e->nr);
+		else
+			printf("signal %d to worker %d\n", e->nr, e->worker);
 	}
-	/* From here on. */
-	if (!open_log())
-		problem(0, NULL, "cannot read " LOG_FILE ": %s", strerror(errno));
-	return !problems;
 }
 
-/* NULL, or what is missing. */
-static const char *set_up(void)
+/* Return true if @sig, or any signal if it is 0, was sent to the worker of @s. */
+static bool is_signalled(const struct step *s, int sig)
 {
-	const struct image *log = get_image(&pl, LOG);
-	struct rlimit files;
-	int i;
+	struct event *e;
 
-	for (i = 0; i < NR_NAMES; i++)
-		if (!log || !get_image(&pl, sources[i]))
-			return "no " LOG ".ko or pl_hit*.ko: build test_modules";
-	getrlimit(RLIMIT_NOFILE, &files);
-	files.rlim_cur = files.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &files);
-	if (!make_pictures())
-		return "cannot make images and files of them: is /tmp full?";
-	unload_names();
-	unload(LOG);
-	pl.module_memory = module_memory();
-	if (load(log->data, log->len, ""))
-		return LOG ".ko cannot be loaded: is it for another kernel, or in use?";
-	if (!open_log())
-		return "no " LOG_FILE ": needs debugfs, mounted";
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
-		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	return shared == MAP_FAILED ? "out of memory" : NULL;
-}
-
-static void clean_up(void)
-{
-	set_deadline(&pl, GOODBYE);
-	if (!comes_true(&pl, unload_names()))
-		problem(0, NULL, "modules cannot be unloaded");
-	if (references(LOG))
-		problem(0, NULL, LOG " has %d references left", references(LOG));
-	if (!comes_true(&pl, (unload(LOG), !is_loaded(LOG))))
-		problem(0, NULL, LOG " cannot be unloaded");
-	if (!comes_true(&pl, module_memory() <= pl.module_memory))
-		problem(0, NULL, "module memory is still held: %lu bytes",
-			module_memory() - pl.module_memory);
-}
-
-static int skip(const char *why)
-{
-	unload(LOG);
-	printf("ok 1 " TEST_NAME " # SKIP %s\n", why);
-	return KSFT_SKIP;
-}
-
-static int hammer_for(unsigned int limit)
-{
-	const char *why = why_not(&pl);
-
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	nr_hammerers = sysconf(_SC_NPROCESSORS_ONLN) * 3 / 2;
-	if (nr_hammerers < 8)
-		nr_hammerers = 8;
-	if (nr_hammerers > MAX_HAMMERERS)
-		nr_hammerers = MAX_HAMMERERS;
-
-	printf("TAP version 13\n1..1\n");
-	printf("# hammer: seed %llu, %u s, %d processes, %d modules\n", seed,
-	       limit, nr_hammerers, NR_NAMES);
-	why = why ?: set_up();
-	if (why)
-		return skip(why);
-	t0 = now();
-	if (ask_alone())
-		hammer_away(limit);
-	if (get_rid_of_all()) {
-		if (!problems) {
-			check_events();
-			check_leftovers();
-		}
-		clean_up();
-	}
-	print_figures();
-	if (problems) {
-		print_last_events();
-		printf("# hammer: to try the same again: --hammer %u --seed %llu\n", limit, seed);
-	}
-	printf("%sok 1 " TEST_NAME "\n", problems ? "not " : "");
-	return problems ? KSFT_FAIL : KSFT_PASS;
-}
-
-/* Options */
-
-static const char usage[] =
-	"usage: parallel_load --hammer SECONDS [--seed N]\n"
-	"  SECONDS  how long, from 1 to 604800\n"
-	"  N        where the random numbers start, by default somewhere\n";
-
-static bool parse(const char *text, __u64 least, __u64 most, __u64 *value)
-{
-	char *end;
-
-	errno = 0;
-	*value = strtoull(text, &end, 0);
-	return *text >= '0' && *text <= '9' && !*end && !errno && *value >= least &&
-	       *value <= most;
-}
-
-/* The harness has options of its own, and none like these. */
-bool hammer_wanted(char **argv)
-{
-	while (*++argv)
-		if (!strncmp(*argv, "--hammer", 8) || !strncmp(*argv, "--seed", 6))
+	for (e = events; e < events + nr_events; e++)
+		if (!e->what && e->worker == worker_of(s) && e->time <= s->end &&
+		    (!sig || sig == e->nr))
 			return true;
 	return false;
 }
 
-int hammer_main(int argc, char **argv)
+/*
+ * Count the requests for @name that succeeded, began by @begun, and ended before @ended.
+ * Count killed requests too if @maybe, since they may have succeeded.
+ */
+static int count(int name, bool remove, bool maybe, long long begun, long long ended)
 {
-	static const struct option options[] = {
-		{ "hammer", required_argument, NULL, 'h' },
-		{ "seed", required_argument, NULL, 's' },
-		{ }
-	};
-	__u64 limit = 0;
-	int opt;
+	struct step *s;
+	int n = 0;
 
-	seed = mix(now() + getpid()) >> 32;
-	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (opt == 'h' && !parse(optarg, 1, MAX_SECONDS, &limit)) {
-			fprintf(stderr, "parallel_load: --hammer %s: not a number of seconds\n",
-				optarg);
-			opt = '?';
-		} else if (opt == 's' && !parse(optarg, 0, ULLONG_MAX, &seed)) {
-			fprintf(stderr, "parallel_load: --seed %s: not a number\n", optarg);
-			opt = '?';
+	for (s = next_request(NULL); s; s = next_request(s))
+		n += s->name == name && s->remove == remove && s->start <= begun &&
+		     s->end < ended && (!s->err || (maybe && s->err == KILLED));
+	return n;
+}
+
+/* Return true if the module can have been live at some time during @s. */
+static bool may_be_live(int name, const struct step *s)
+{
+	return count(name, false, true, s->end, LLONG_MAX) >
+	       count(name, true, false, LLONG_MAX, s->start);
+}
+
+/* Return true if the module was live all the time. */
+static bool must_be_live(int name, const struct step *s)
+{
+	return count(name, false, false, LLONG_MAX, s->start) >
+	       count(name, true, true, s->end, LLONG_MAX);
+}
+
+/* Return true if another request for @name took so long, and overlaps @s. */
+static bool has_other(int name, bool remove, long long time, const struct step *s)
+{
+	struct step *other;
+
+	for (other = next_request(NULL); other; other = next_request(other))
+		if (other != s && other->name == name && other->remove == remove &&
+		    overlap(s, other) && other->end - other->start >= time)
+			return true;
+	return false;
+}
+
+/* Return true if @s can fail because the module is live. */
+static bool has_met_live(const struct step *s)
+{
+	return may_be_live(s->name, s) && (s->live || has_other(s->name, true, 0, s));
+}
+
+/* Return true if no other request can share the error of @s. */
+static bool is_alone(const struct step *s)
+{
+	return s->kind->call.distinct || s->err == EEXIST ||
+	       (s->kind->call.edits & E_NO_BUILD_ID && s->way != 'f');
+}
+
+/* Return true if the errno of @s can come from a load that passed the gate during @s. */
+static bool has_cause(const struct step *s)
+{
+	struct step *other;
+
+	for (other = next_request(NULL); other; other = next_request(other))
+		if (other->kind == s->kind && other->name == s->name && !other->remove &&
+		    overlap(s, other) && (other->passed || other->err == KILLED) &&
+		    (other == s || (!is_alone(s) && (!is_alone(other) || s->err == EBUSY))))
+			return true;
+	return false;
+}
+
+static enum rule check_load(const struct step *s)
+{
+	const struct kind *kind = s->kind;
+
+	if (s->err == EINTR)
+		return s->interrupted ? OK : INTR;
+	if (kind->err == ENOEXEC)
+		return s->err == ENOEXEC ? OK : OTHER;
+	if (s->err == EEXIST)
+		return has_met_live(s) || (kind->err == EEXIST && s->passed) ? OK : EXIST;
+	if (must_be_live(s->name, s))
+		return LIVE;
+	if (!s->err)
+		return s->passed && (!kind->err || kind->can_succeed) ? OK : ZERO;
+	if (s->err == EBUSY)
+		return has_other(s->name, true, PATIENCE, s) ||
+		       (kind->err == EEXIST && has_cause(s)) ? OK : BUSY;
+	if (s->err != kind->err)
+		return OTHER;
+	if (kind->gate == GATE_USER)
+		return must_be_live(GATE, s) ? CAUSE : OK;
+	return kind->gate == NO_GATE || has_cause(s) ? OK : CAUSE;
+}
+
+static enum rule check_removal(const struct step *s)
+{
+	bool ok = false;
+
+	if (s->err == EINTR)
+		ok = is_signalled(s, 0);
+	else if (!s->err)
+		ok = may_be_live(s->name, s);
+	else if (s->err == EAGAIN)
+		ok = may_be_live(s->name, s) &&
+		     (has_other(s->name, false, 0, s) || (s->name == GATE &&
+		      (has_other(USER, false, 0, s) || may_be_live(USER, s))));
+	else if (s->err == ENOENT)
+		ok = !must_be_live(s->name, s);
+	else if (s->err == EBUSY)
+		ok = !must_be_live(s->name, s) && (has_other(s->name, false, 0, s) ||
+						   has_other(s->name, true, 0, s));
+	return ok ? OK : REMOVAL;
+}
+
+/* Compare the numbers of loads and removals with what the gates have counted. */
+static void check_counts(void)
+{
+	int inits = read_gate(GATE_INIT, false) + read_gate(GATE_USER, false);
+	int gone = read_gate(GATE_GOING, false) - read_gate(GATE_PARAM, false);
+	int name, live, failed = 0, all_live = 0, zeros = 0;
+	bool seen[NR_NAMES][ARRAY_SIZE(kinds)] = {}, *first;
+	struct step *s;
+	bool ok = true;
+
+	for (name = 0; name < NR_NAMES; name++) {
+		int loads = count(name, false, false, LLONG_MAX, LLONG_MAX);
+		int removals = count(name, true, false, LLONG_MAX, LLONG_MAX);
+
+		live = is_live(name);
+		all_live += live;
+		zeros += loads;
+		ok &= loads - count(name, true, true, LLONG_MAX, LLONG_MAX) <= live &&
+		      count(name, false, true, LLONG_MAX, LLONG_MAX) - removals >= live;
+	}
+	/* Each failed init has at least one request of its own. */
+	for (s = next_request(NULL); s; s = next_request(s)) {
+		if (s->remove || s->kind->gate != GATE_INIT || s->err <= 0 ||
+		    s->err != s->kind->err || (s->err == EEXIST && has_met_live(s)))
+			continue;
+		first = &seen[s->name][s->kind - kinds];
+		failed += is_alone(s) || !*first;
+		*first |= !is_alone(s);
+	}
+	/* What is gone was removed, or has failed in init. */
+	if (ok && inits - gone == all_live && inits >= zeros + failed)
+		return;
+	ksft_print_msg("inits: %d, gone: %d, live: %d, results: %d x 0, %d failed inits\n",
+		       inits, gone, all_live, zeros, failed);
+	report(COUNTS, NULL);
+}
+
+/* Open all gates. Return false if a request does not end. */
+static bool end_round(void)
+{
+	long long opened = now(), since;
+	bool hangs = false;
+	struct step *s;
+	int i;
+
+	for (i = 0; i < NR_GATES; i++)
+		set_gate(claim == WAITING ? "close" : "open", i);
+	for (i = 0; i < nr_workers; i++)
+		kill(workers[i], SIGCONT);
+	while (reap() && !hangs) {
+		nap();
+		for (s = next_request(NULL); s; s = next_request(s)) {
+			since = s->start > opened ? s->start : opened;
+			hangs |= s->err == WAITING && now() - since > LIMIT * 1000 * MS;
 		}
-		if (opt == '?')
-			goto bad;
 	}
-	if (optind < argc) {
-		fprintf(stderr, "parallel_load: %s: the hammer has no such argument\n",
-			argv[optind]);
-		goto bad;
+	if (!hangs)
+		return true;
+
+	for (s = next_request(NULL); s; s = next_request(s)) {
+		if (s->err != WAITING)
+			continue;
+		s->end = now();
+		report(ENDS, s);
+		print_file(workers[worker_of(s)], "syscall");
+		print_file(workers[worker_of(s)], "stack");
 	}
-	if (!limit) {
-		fprintf(stderr, "parallel_load: --seed without --hammer\n");
-		goto bad;
+	for (i = 0; i < NR_GATES; i++)
+		set_gate("open", i);
+	for (i = 0; i < nr_workers; i++)
+		if (workers[i])
+			kill(workers[i], SIGKILL);
+	set_deadline(LIMIT);
+	if (!wait_for(!reap()))
+		ksft_exit_fail_msg("a process cannot be killed\n");
+	return false;
+}
+
+static void check_round(void)
+{
+	struct step *s, *wrong = NULL;
+	int n = 0;
+
+	for (s = next_request(NULL); s; s = next_request(s))
+		if (claims && s->err != KILLED && !draw(++n))
+			wrong = s;
+	if (wrong)
+		wrong->err = claim;
+	for (s = next_request(NULL); s; s = next_request(s)) {
+		results_of[s->remove][(s->err + 1) % 1024]++;
+		if (s->err == KILLED)
+			report(is_signalled(s, SIGKILL) ? OK : ENDS, s);
+		else
+			report(s->remove ? check_removal(s) : check_load(s), s);
 	}
-	return hammer_for(limit);
-bad:
-	fputs(usage, stderr);
-	return KSFT_FAIL;
+	check_counts();
+}
+
+static bool unload_all(void)
+{
+	int name, left = 0;
+
+	for (name = NR_NAMES - 1; name >= 0; name--)
+		left += unload(names[name]) != ENOENT;
+	return !left;
+}
+
+/* Return the number of rounds. */
+static int run_rounds(int seconds)
+{
+	long long progress = now(), end = progress + seconds * 1000 * MS;
+	bool ok = true;
+	int i, n = 0;
+
+	for (; ok && now() < end; n++, seed++) {
+		if (now() > progress + 10000 * MS) {
+			progress = now();
+			ksft_print_msg("round %d, seed %ld\n", n, seed);
+		}
+		srand48(seed);
+		/* The first numbers of similar seeds are similar. */
+		for (i = 0; i < 8; i++)
+			lrand48();
+		set_gate("reset", 0);
+		began = now();
+		draw_steps();
+		start_round();
+		ok = end_round();
+		if (ok)
+			check_round();
+		set_deadline(LIMIT);
+		if (!wait_for(unload_all())) {
+			report(GONE, NULL);
+			ok = false;
+		}
+	}
+	return n;
+}
+
+int main(int argc, char **argv)
+{
+	struct sigaction act = { .sa_handler = interrupt };
+	int i, opt, remove, seconds = 5;
+	const struct call ctl = { "ctl" };
+
+	seed = now() / MS % 1000000;
+	while ((opt = getopt(argc, argv, "s:t:b:")) > 0) {
+		if (opt == 's')
+			seed = atol(optarg);
+		if (opt == 't')
+			seconds = atoi(optarg);
+		if (opt == 'b') {
+			claims = strcmp(optarg, "hang");
+			claim = claims ? atoi(optarg) : WAITING;
+		}
+	}
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	ksft_print_header();
+	if (!get_image(&ctl) || load(get_image(&ctl), ""))
+		ksft_exit_skip("test_modload_ctl: not loaded: %s\n", strerror(errno));
+
+	nr_workers = 4 + 4 * sysconf(_SC_NPROCESSORS_ONLN);
+	nr_workers = nr_workers < MAX_WORKERS ? nr_workers : MAX_WORKERS;
+	steps = mmap(NULL, nr_workers * MAX_STEPS * sizeof(*steps), PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	sigaction(SIGUSR2, &act, NULL);
+	act.sa_flags = SA_RESTART;
+	sigaction(SIGUSR1, &act, NULL);
+	ksft_set_plan(OK);
+	ksft_print_msg("seed %ld, %d s, %d workers\n", seed, seconds, nr_workers);
+	ksft_print_msg("rounds: %d\n", run_rounds(seconds));
+	for (remove = 0; remove < 2; remove++) {
+		ksft_print_msg("%s:", remove ? "removals" : "loads");
+		for (i = 0; i < 1024; i++)
+			if (results_of[remove][i])
+				printf(" %s: %lu", i == 1 ? "0" : errno_name(i - 1),
+				       results_of[remove][i]);
+		printf("\n");
+	}
+	for (i = 0; i < OK; i++)
+		ksft_test_result(!broken[i], "%s\n", rules[i][0]);
+	unload(PREFIX "ctl");
+	ksft_finished();
 }

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Prints what QEMU is to run $ARCH's kernel $IMAGE with: kvm, or tcg. KVM can be there
-# and of no use, as in a guest of a hypervisor that does not nest well. So see if it gets
-# through the first seconds of the kernel, to the panic for want of a root.
+# Print the accelerator that QEMU should use for $ARCH's kernel $IMAGE: kvm or tcg. KVM
+# can exist and not work, for example in a guest of a hypervisor that does not nest well.
+# Therefore boot the kernel with KVM up to its panic without a root file system.
 set -eu
 
 : "${ARCH:?}" "${IMAGE:?}"

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The first process of the test guest: cold-plugs with the udev it finds, if
- * any, runs the selftests, tells all their stories in KTAP on the second serial
- * port and shuts the guest down. The first serial port is the kernel's console.
+ * The first process of the test guest. It runs a coldplug if the guest has udev, runs the
+ * selftests, prints KTAP on the second serial port, and shuts the guest down. The first
+ * serial port is the console of the kernel.
  *
  * Kernel command line:
- *	control=WHAT	do not test, break: see break_guest()
- *	programs=NAMES	the selftests to run, separated by commas
- *	tests=ARGS	arguments for the last of them, separated by commas
- *	leaks=no	do not look for them: a task that dies leaves some
+ *	control=WHAT	break the guest, see break_guest()
+ *	programs=NAMES	selftests to run, separated by commas
+ *	tests=ARGS	arguments of the last selftest, separated by commas
+ *	leaks=no	do not scan for memory leaks, because a task that dies leaves some
  */
 
 #include <dirent.h>
@@ -22,7 +22,6 @@
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -31,9 +30,9 @@
 #define SELFTESTS	"/selftest"
 #define MOD_STATS	"/sys/kernel/debug/modules/stats"
 #define LEAKS		"/sys/kernel/debug/kmemleak"
-#define BREAKER		"/selftest/test_modules/pl_break.ko"
+#define LKDTM		"/sys/kernel/debug/provoke-crash/DIRECT"
 
-/* A reboot ends QEMU, which was told not to; power-off needs more of a machine. */
+/* QEMU ends at a reboot. To power off needs drivers that the guest may not have. */
 static void shut_down(void)
 {
 	fflush(NULL);
@@ -55,14 +54,14 @@ static void die(const char *fmt, ...)
 	shut_down();
 }
 
-static void mount_one(const char *type, const char *where, bool needed)
+static void mount_one(const char *type, const char *where, bool required)
 {
 	mkdir(where, 0755);
-	if (mount(type, where, type, 0, NULL) && needed && errno != EBUSY)
+	if (mount(type, where, type, 0, NULL) && required && errno != EBUSY)
 		die("mount %s on %s", type, where);
 }
 
-static void talk_on_second_serial_port(void)
+static void print_to_second_port(void)
 {
 	int fd = open("/dev/ttyS1", O_RDWR | O_NOCTTY);
 
@@ -75,7 +74,7 @@ static void talk_on_second_serial_port(void)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 }
 
-/* The value of key=value on the kernel's command line, or NULL */
+/* Return the value of key=value on the kernel's command line, or NULL. */
 static char *boot_option(const char *key)
 {
 	static char line[4096];
@@ -103,46 +102,35 @@ static void write_to(const char *path, const char *what)
 		die("write to %s", path);
 }
 
-static void load_breaker(const char *how)
-{
-	char params[32];
-	int fd = open(BREAKER, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		die("open %s", BREAKER);
-	snprintf(params, sizeof(params), "how=%s", how);
-	if (!syscall(__NR_finit_module, fd, params, 0) || errno != EINVAL)
-		die("load %s", BREAKER);
-	close(fd);
-}
-
 /*
- * Does to the guest what a broken kernel would, so that the harness can be seen
- * to fail. Each of these has to end in a failure on the host.
+ * Break the guest as a broken kernel would. The boot must fail in each case, also if all
+ * tests pass after a warning.
  */
 static void break_guest(const char *what)
 {
+	static const char * const lkdtm[][2] = {
+		{ "panic", "PANIC" }, { "oops", "EXCEPTION" }, { "warn", "WARNING" },
+		{ "lockup", "SOFTLOCKUP" }, { NULL }
+	};
+	unsigned int i;
+
 	printf("# control: %s\n", what);
-	if (!strcmp(what, "panic"))
-		write_to("/proc/sysrq-trigger", "c");
 	if (!strcmp(what, "hang"))
 		for (;;)
 			pause();
 	if (!strcmp(what, "init-exits"))
 		exit(0);
-	if (!strcmp(what, "silence"))	/* no test, no word, no fault */
+	if (!strcmp(what, "silence"))
 		shut_down();
-	if (!strcmp(what, "oops"))
-		load_breaker(what);
-	if (!strcmp(what, "warn")) {	/* all else is well, and so it goes on */
-		load_breaker(what);
-		return;
-	}
-	if (!strcmp(what, "lockup")) {
+	if (!strcmp(what, "lockup"))
 		write_to("/proc/sys/kernel/watchdog_thresh", "5");
-		load_breaker(what);
+	for (i = 0; lkdtm[i][0]; i++) {
+		if (!strcmp(what, lkdtm[i][0])) {
+			write_to(LKDTM, lkdtm[i][1]);
+			return;
+		}
 	}
-	die("control=%s is not known", what);
+	die("unknown control=%s", what);
 }
 
 static pid_t start(char *const argv[], int out)
@@ -165,7 +153,7 @@ static pid_t start(char *const argv[], int out)
 	_exit(127);
 }
 
-/* Waits for @pid and buries whatever else died meanwhile; -1 unless it exited */
+/* Wait for @pid, and reap other children. Return its exit status, or -1 after a signal. */
 static int finish(pid_t pid)
 {
 	int status;
@@ -183,16 +171,16 @@ static int run(char *const argv[])
 	return finish(start(argv, -1));
 }
 
-/* What MODULE_STATS tells of requests: each ended in one of the first three ways */
+/* The counters of MODULE_STATS. A request is a load, merged, or failed. */
 struct mod_stats {
-	unsigned long loads, merged, failed, vain_bytes;
+	unsigned long loads, merged, failed, wasted_bytes;
 };
 
 static bool read_mod_stats(struct mod_stats *s)
 {
-	unsigned long n, becoming = 0, duplicates = 0;
-	bool table = false, counts_merges = false;
 	char line[256], name[64];
+	bool table = false;
+	unsigned long n;
 	FILE *f;
 
 	memset(s, 0, sizeof(*s));
@@ -202,31 +190,24 @@ static bool read_mod_stats(struct mod_stats *s)
 	while (fgets(line, sizeof(line), f)) {
 		char *tab = strchr(line, '\t');
 
+		/* The table has the requests that met a module or a load of the same name. */
 		if (strstr(line, "Module-name"))
 			table = true;
 		else if (table && sscanf(line, "%63s %lu", name, &n) == 2)
-			duplicates += n;
+			s->merged += n;
 		if (!tab)
 			continue;
-		counts_merges |= !!strstr(line, "Requests merged");
 		n = strtoul(tab, NULL, 10);
 		if (strstr(line, "Mods ever loaded"))
 			s->loads = n;
-		else if (strstr(line, "Requests merged"))
-			s->merged = n;
-		else if (strstr(line, "Mods failed on becoming"))
-			becoming = n;
 		else if (strstr(line, "Mods failed on"))
 			s->failed += n;
 		else if (strstr(line, "Failed kmod bytes"))
-			s->vain_bytes = n;
+			s->wasted_bytes = n;
 	}
 	fclose(f);
-	/* Else it tells of those alone whose image was read, among the failures. */
-	if (!counts_merges) {
-		s->merged = duplicates;
-		s->failed += becoming - duplicates;
-	}
+	/* "Mods failed on becoming" includes them. */
+	s->failed -= s->merged;
 	return true;
 }
 
@@ -252,8 +233,8 @@ static double now(void)
 	return t.tv_sec + t.tv_nsec / 1e9;
 }
 
-/* Prints the KTAP line of the coldplug; true unless it failed */
-static bool run_coldplug(void)
+/* Print the KTAP line of the coldplug. */
+static void run_coldplug(void)
 {
 	static char *const udevd[] = { "/lib/systemd/systemd-udevd", "--daemon", NULL };
 	static char *const version[] = { "/bin/udevadm", "--version", NULL };
@@ -272,15 +253,15 @@ static bool run_coldplug(void)
 	bool ok, stats;
 
 	if (access(udevd[0], X_OK)) {
-		printf("ok 1 coldplug # SKIP no udev in the guest, give GUEST_ROOT=dir\n");
-		return true;
+		printf("ok 1 coldplug # SKIP no udev in the guest, see GUEST_ROOT\n");
+		return;
 	}
-	printf("# udev, then kmod:\n");
+	printf("# versions of udev and kmod:\n");
 	run(version);
 	run(kmod);
 	stats = read_mod_stats(&before);
 	if (!stats)
-		printf("# no MODULE_STATS in this kernel: requests are not counted\n");
+		printf("# requests are not counted, this kernel has no MODULE_STATS\n");
 	start_time = now();
 	ok = !run(udevd) && !run(trigger) && !run(settle);
 	printf("# coldplug seconds: %.1f\n", now() - start_time);
@@ -291,18 +272,17 @@ static bool run_coldplug(void)
 		       after.merged - before.merged + after.failed - before.failed);
 		printf("# coldplug loads: %lu\n", after.loads - before.loads);
 		printf("# coldplug merged: %lu\n", after.merged - before.merged);
-		printf("# coldplug bytes in vain: %lu\n",
-		       after.vain_bytes - before.vain_bytes);
+		printf("# coldplug bytes wasted: %lu\n",
+		       after.wasted_bytes - before.wasted_bytes);
 	}
 	printf("# coldplug modules: %u\n", count_modules());
-	/* A coldplug that loads nothing has not shown anything. */
+	/* A coldplug must load modules. */
 	ok &= count_modules() > 0;
 	printf("%sok 1 coldplug\n", ok ? "" : "not ");
-	return ok;
 }
 
-/* Runs a selftest, its KTAP indented as a subtest's, and prints the verdict */
-static void selftest(unsigned int nr, const char *name, char *args)
+/* Run a selftest. Print its KTAP as that of a subtest, and its result. */
+static void run_selftest(unsigned int nr, const char *name, char *args)
 {
 	char path[256], *argv[32] = { path }, *line = NULL, *save;
 	unsigned int argc = 1;
@@ -334,14 +314,14 @@ static void selftest(unsigned int nr, const char *name, char *args)
 		       name, status);
 }
 
-static bool wants_leaks(void)
+static bool detects_leaks(void)
 {
 	const char *opt = boot_option("leaks");
 
 	return !access(LEAKS, W_OK) && !(opt && !strcmp(opt, "no"));
 }
 
-/* It looks at nothing that is younger than five seconds, and believes what it sees twice. */
+/* kmemleak skips objects younger than five seconds, and reports those found by two scans. */
 static void scan_for_leaks(void)
 {
 	for (int i = 0; i < 2; i++) {
@@ -351,17 +331,17 @@ static void scan_for_leaks(void)
 }
 
 /*
- * What the kernel has lost before the first module is not of modules: 6.1 never
- * frees the caches of an ACPI that it gives up.
+ * Ignore memory leaked before the first module. For example, 6.1 does not free the caches
+ * of ACPI if that fails.
  */
-static void forget_earlier_leaks(void)
+static void clear_earlier_leaks(void)
 {
 	scan_for_leaks();
 	write_to(LEAKS, "clear");
 }
 
-/* What the kernel's leak detector finds in the end, if there is one. */
-static void look_for_leaks(unsigned int nr)
+/* Print the memory leaks, and a KTAP line. */
+static void report_leaks(unsigned int nr)
 {
 	unsigned int n = 0;
 	char line[256];
@@ -379,17 +359,17 @@ static void look_for_leaks(unsigned int nr)
 	printf("%sok %u leaks # %u found\n", n ? "not " : "", nr, n);
 }
 
-static void selftests(char *names, char *args)
+static void run_selftests(char *names, char *args)
 {
 	char none[] = "", *save, *name, *next;
 	unsigned int nr = 2;
 
 	for (name = strtok_r(names, ",", &save); name; name = next) {
 		next = strtok_r(NULL, ",", &save);
-		selftest(nr++, name, next ? none : args);
+		run_selftest(nr++, name, next ? none : args);
 	}
-	if (wants_leaks())
-		look_for_leaks(nr);
+	if (detects_leaks())
+		report_leaks(nr);
 }
 
 static unsigned int count_words(const char *list)
@@ -416,7 +396,7 @@ int main(void)
 	mount_one("debugfs", "/sys/kernel/debug", false);
 	mount_one("tracefs", "/sys/kernel/tracing", false);
 	mount_one("cgroup2", "/sys/fs/cgroup", false);
-	talk_on_second_serial_port();
+	print_to_second_port();
 
 	uname(&u);
 	printf("KTAP version 1\n");
@@ -432,10 +412,10 @@ int main(void)
 	args = strdup(opt ? opt : "");
 	if (!programs || !args)
 		die("strdup");
-	printf("1..%u\n", 1 + count_words(programs) + wants_leaks());
-	if (wants_leaks())
-		forget_earlier_leaks();
+	printf("1..%u\n", 1 + count_words(programs) + detects_leaks());
+	if (detects_leaks())
+		clear_earlier_leaks();
 	run_coldplug();
-	selftests(programs, args);
+	run_selftests(programs, args);
 	shut_down();
 }

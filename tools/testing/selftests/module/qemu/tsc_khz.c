@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Prints the frequency of this machine's time-stamp counter in kHz, by the clock of
- * its kernel. Fails on a machine that is not an x86_64: what QEMU makes of that one's
- * clock is another thing.
+ * Print the frequency of this machine's time-stamp counter in kHz, measured by the clock
+ * of its kernel. Fail on a machine that is not an x86_64, because QEMU emulates the counter
+ * differently there.
  */
 
 #include <stdint.h>
@@ -16,7 +16,7 @@ struct moment {
 	int64_t ns;
 };
 
-/* Both clocks at one moment: of some attempts, the one least disturbed. */
+/* Read both clocks at one moment. Return the reading that took least time of many. */
 static struct moment now(void)
 {
 	uint64_t least = UINT64_MAX;
@@ -39,11 +39,11 @@ static struct moment now(void)
 
 int main(void)
 {
-	const struct timespec a_while = { .tv_nsec = 200 * 1000 * 1000 };
+	const struct timespec interval = { .tv_nsec = 200 * 1000 * 1000 };
 	struct moment first, last;
 
 	first = now();
-	nanosleep(&a_while, NULL);
+	nanosleep(&interval, NULL);
 	last = now();
 	printf("%.0f\n", 1e6 * (double)(last.ticks - first.ticks) / (double)(last.ns - first.ns));
 	return 0;

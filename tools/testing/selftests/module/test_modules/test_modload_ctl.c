@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Gates at which the other test modules stop
+ *
+ * /sys/module/test_modload_ctl/parameters/gates has a line for each gate: is it closed, how
+ * many tasks have come to it since the last reset, how many stand in it. Write "close N",
+ * "open N" or "reset 0". A reset opens all gates. The counters outlive a failed load.
+ */
+#include <linux/miscdevice.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/proc_fs.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+
+#include "test_modload.h"
+
+static struct {
+	bool closed;
+	unsigned int entered;
+	unsigned int inside;
+} gates[NR_GATES];
+
+static DEFINE_SPINLOCK(gates_lock);
+static DECLARE_WAIT_QUEUE_HEAD(gates_wait);
+
+static int gates_set(const char *val, const struct kernel_param *kp)
+{
+	unsigned int nr;
+	char what[8];
+
+	if (sscanf(val, "%7s %u", what, &nr) != 2 || nr >= NR_GATES)
+		return -EINVAL;
+
+	spin_lock(&gates_lock);
+	if (!strcmp(what, "reset"))
+		memset(gates, 0, sizeof(gates));
+	else
+		gates[nr].closed = !strcmp(what, "close");
+	spin_unlock(&gates_lock);
+
+	wake_up_all(&gates_wait);
+	return 0;
+}
+
+static int gates_get(char *buf, const struct kernel_param *kp)
+{
+	int i, len = 0;
+
+	spin_lock(&gates_lock);
+	for (i = 0; i < NR_GATES; i++)
+		len += sysfs_emit_at(buf, len, "%d %u %u\n", gates[i].closed,
+				     gates[i].entered, gates[i].inside);
+	spin_unlock(&gates_lock);
+	return len;
+}
+
+static const struct kernel_param_ops gates_ops = { .set = gates_set, .get = gates_get };
+module_param_cb(gates, &gates_ops, NULL, 0600);
+
+/* Return how many tasks have come to the gate, or -EINTR after a fatal signal. */
+int test_modload_pass(enum test_modload_gate nr)
+{
+	int ret, err;
+
+	spin_lock(&gates_lock);
+	ret = ++gates[nr].entered;
+	gates[nr].inside++;
+	spin_unlock(&gates_lock);
+
+	err = wait_event_killable(gates_wait, !READ_ONCE(gates[nr].closed));
+
+	spin_lock(&gates_lock);
+	gates[nr].inside--;
+	spin_unlock(&gates_lock);
+	return err ? -EINTR : ret;
+}
+EXPORT_SYMBOL_GPL(test_modload_pass);
+
+static int modload_notify(struct notifier_block *nb, unsigned long state, void *data)
+{
+	struct module *mod = data;
+
+	if (state == MODULE_STATE_GOING && strstarts(mod->name, "test_modload_") &&
+	    mod != THIS_MODULE)
+		test_modload_pass(GATE_GOING);
+	return NOTIFY_OK;
+}
+
+static struct notifier_block modload_nb = { .notifier_call = modload_notify };
+
+/* The page never comes. */
+static vm_fault_t ctl_fault(struct vm_fault *vmf)
+{
+	test_modload_pass(GATE_COPY);
+	return VM_FAULT_SIGBUS;
+}
+
+static const struct vm_operations_struct ctl_vm_ops = { .fault = ctl_fault };
+
+static int ctl_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	vma->vm_ops = &ctl_vm_ops;
+	return 0;
+}
+
+static const struct file_operations ctl_fops = { .owner = THIS_MODULE, .mmap = ctl_mmap };
+
+static struct miscdevice ctl_dev = {
+	.minor	= MISC_DYNAMIC_MINOR,
+	.name	= "test_modload_ctl",
+	.fops	= &ctl_fops,
+};
+
+/* Stop at a gate, then fail. The first read oopses, or has an errno of its own. */
+static ssize_t ctl_read(struct kiocb *iocb, struct iov_iter *iter)
+{
+	bool oops = pde_data(file_inode(iocb->ki_filp));
+	int nr = test_modload_pass(GATE_READ);
+
+	if (oops && nr == 1) {
+		/* The task uses the file forever, so the module must stay. */
+		__module_get(THIS_MODULE);
+		WRITE_ONCE(*(int *)NULL, 0);
+	}
+	return nr < 0 ? nr : nr == 1 ? -EIO : -ENXIO;
+}
+
+static const struct proc_ops ctl_proc_ops = { .proc_read_iter = ctl_read };
+
+static void create_file(const char *name, void *oops)
+{
+	struct proc_dir_entry *file = proc_create_data(name, 0400, NULL, &ctl_proc_ops, oops);
+
+	/* An empty file is not read. */
+	if (file)
+		proc_set_size(file, PAGE_SIZE);
+}
+
+static int __init test_modload_ctl_init(void)
+{
+	int err = register_module_notifier(&modload_nb);
+
+	if (err)
+		return err;
+	err = misc_register(&ctl_dev);
+	if (err) {
+		unregister_module_notifier(&modload_nb);
+		return err;
+	}
+	create_file("test_modload_error", NULL);
+	create_file("test_modload_oops", THIS_MODULE);
+	return 0;
+}
+
+static void __exit test_modload_ctl_exit(void)
+{
+	remove_proc_entry("test_modload_error", NULL);
+	remove_proc_entry("test_modload_oops", NULL);
+	misc_deregister(&ctl_dev);
+	unregister_module_notifier(&modload_nb);
+}
+
+module_init(test_modload_ctl_init);
+module_exit(test_modload_ctl_exit);
+
+MODULE_DESCRIPTION("Gates for the tests of concurrent module loads");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* A module that stops at gates of test_modload_ctl and fails on request. */
+#include <linux/async.h>
+#include <linux/delay.h>
+#include <linux/module.h>
+#include <linux/workqueue.h>
+
+#include "test_modload.h"
+
+static int tag;			/* makes parameter strings differ */
+static int ret;			/* init returns it, */
+static int fails = INT_MAX;	/* but only the first so many inits */
+static bool async;		/* init leaves a part of its work to async_schedule() */
+static int exit_ms;		/* exit waits for a timer, */
+static char *exit_ask = "";	/* and for a work that requests this module */
+static char *oops = "";		/* after the gate in param, init or exit */
+module_param(tag, int, 0);
+module_param(ret, int, 0);
+module_param(fails, int, 0);
+module_param(async, bool, 0);
+module_param(exit_ms, int, 0);
+module_param(exit_ask, charp, 0);
+module_param(oops, charp, 0);
+
+static int pass_or_oops(enum test_modload_gate nr, const char *where)
+{
+	int err = test_modload_pass(nr);
+
+	if (err > 0 && !strcmp(oops, where))
+		WRITE_ONCE(*(int *)NULL, 0);
+	return err;
+}
+
+/* Parameter "hold" stops at a gate. Its value is the errno of the first @fails loads. */
+static int hold_set(const char *val, const struct kernel_param *kp)
+{
+	int nr = pass_or_oops(GATE_PARAM, "param"), err;
+
+	if (nr < 0 || nr > fails)
+		return min(nr, 0);
+	return kstrtoint(val, 0, &err) ?: min(err, 0);
+}
+
+static const struct kernel_param_ops hold_ops = { .set = hold_set };
+module_param_cb(hold, &hold_ops, NULL, 0);
+
+static void async_part(void *unused, async_cookie_t cookie)
+{
+	test_modload_pass(GATE_ASYNC);
+}
+
+static void request_from_work(struct work_struct *work)
+{
+	request_module("%s", exit_ask);
+}
+
+static DECLARE_WORK(ask_work, request_from_work);
+
+int test_modload_symbol1(void)
+{
+	return 0;
+}
+EXPORT_SYMBOL_GPL(test_modload_symbol1);
+
+int test_modload_symbol2(void)
+{
+	return 0;
+}
+EXPORT_SYMBOL_GPL(test_modload_symbol2);
+
+static int __init test_modload_gate_init(void)
+{
+	int nr = pass_or_oops(GATE_INIT, "init");
+
+	if (nr < 0 || (ret && nr <= fails))
+		return min(nr, 0) ?: ret;
+	if (async)
+		async_schedule(async_part, NULL);
+	return 0;
+}
+
+static void __exit test_modload_gate_exit(void)
+{
+	pass_or_oops(GATE_EXIT, "exit");
+	msleep(exit_ms);
+	if (*exit_ask) {
+		schedule_work(&ask_work);
+		flush_work(&ask_work);
+	}
+}
+
+module_init(test_modload_gate_init);
+module_exit(test_modload_gate_exit);
+
+MODULE_DESCRIPTION("A module that stops at gates and fails on request");
+MODULE_LICENSE("GPL");
