@@ -669,7 +669,7 @@ static void measure_waiters(const struct image *image, enum way way, int n)
 		add_requests(i, image, way, 1, params);
 	}
 	measure(n, image, figures);
-	/* A request that loads sleeps there as well, for a grace period of RCU. */
+	/* A request that loads a module also sleeps there until an RCU grace period ends. */
 	figures[WAKEUPS] -= figures[INITS] * alone;
 	snprintf(key, sizeof(key), "waiters.%s.%d", way_names[way], n);
 	print_figures(key, figures);

@@ -724,7 +724,7 @@ inline shared_load_end(me)
 	}
 }
 
-/* From layout_and_allocate() on, for the owner of the name. */
+/* The owner of a name does this from layout_and_allocate() on. */
 inline load_module(me)
 {
 	atomic {
