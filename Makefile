@@ -10,7 +10,7 @@ ARCH ?= x86_64
 # takes seconds with 16; and a bisection boots each commit to see what breaks, not how
 # it scales.
 CPUS ?= $(if $(filter bisect-check,$(MAKECMDGOALS))$(filter arm64,$(ARCH)),4,16)
-export BASE VARIANT ARCH CPUS KSRC JOBS FORCE TIMEOUT ROUNDS CPUS_LIST QUICK HAMMER
+export BASE VARIANT ARCH CPUS KSRC JOBS FORCE TIMEOUT ROUNDS CPUS_LIST QUICK PARTS HAMMER
 export FROM TO CONTINUE SERIES V
 
 # "make clean" alone removes every base, "make clean BASE=6.12" one.
@@ -48,7 +48,7 @@ help:
 ## boot:        TESTS=NAME (a part of a test's name), PROGRAMS=NAME, TIMEOUT=seconds
 ## port:        KSRC=dir in place of TO=, CONTINUE=1 after a conflict
 ## series:      SERIES=core|extras|all, V=2 for [PATCH v2]
-## bench:       ROUNDS=3 CPUS_LIST="16 64 128" QUICK=1
+## bench:       ROUNDS=3 CPUS_LIST="16 64 128" QUICK=1 PARTS="storm room"
 ## check-long:  HAMMER=600
 ## check-peers: TESTS=NAME
 ## FORCE=1:     discard work in build/BASE/linux; measure, or bisect, again
