@@ -12,13 +12,13 @@
  *	shared_load_live()	deliver -EEXIST to the waiters
  *	shared_load_end()	deliver any other outcome, free the record
  *
- * A file has at most one owner, and so has a name. A request that finds an owner joins its
- * waiters and sleeps on a completion of its own. The owner delivers: a waiter gets either a
- * result, or what it waits for. In the second case the waiter that has waited longest becomes
- * the owner, and the others move to it asleep. Waiters for a file have no image yet, waiters
- * for a name have one, so the file and the name can go to different requests. The owner of a
- * file may wait for a name. A removal owns the name of its module. A load that needs a symbol
- * waits for the owner of the exporting module's name, and then looks again.
+ * A file has at most one owner, and so has a name. Other requests join the owner's waiters and
+ * sleep on completions of their own. The owner delivers its outcome. Of the waiters that do not
+ * share it, the one that has waited longest becomes the owner, and the others move to it without
+ * waking up. This is done apart for file and name, since waiters for a file have no image yet.
+ * Waiters that join a failing load do not share its errno. The owner of a file may wait for a
+ * name. A removal owns the name of its module. A load that needs a symbol waits for the owner of
+ * the exporting module's name, and then looks again.
  *
  * Protection:
  *
@@ -32,8 +32,8 @@
  * owns the name before it adds the module, until it sets MODULE_STATE_LIVE under loads_lock or
  * the module has left the list. A removal takes the name as it sets MODULE_STATE_GOING.
  *
- * No lost wakeups: a request joins an owner on running_loads under loads_lock. The owner leaves
- * running_loads and empties its waiters in one section. Each gets a result or a new owner.
+ * No lost wakeups: a request joins an owner on running_loads, under loads_lock. An owner leaves
+ * running_loads first, and then empties its waiters under the lock.
  *
  * Lifetime: a record is freed by its own task, off running_loads, without waiters and with
  * @owner NULL. Either the task unlinked it, or a deliverer did and the task waited for the
@@ -42,9 +42,9 @@
  * Ordering: complete() orders what a deliverer writes to a record before what the waiter reads.
  *
  * No deadlock: the owner of a file waits for the owner of a name, and that for the owner of a
- * symbol, which runs its init function and waits no more. A removal waits for no request. Only
- * an init function that requests its own module closes a cycle, as ever. An exit function may
- * wait for requests, so requests wait for a removal for 5 s only.
+ * symbol, which has its symbols. An init function that waits for a request for its module, even
+ * indirectly, closes a cycle, as before. An exit function may wait for such a request, hence
+ * requests wait for a removal for 5 s only.
  */
 
 #include <linux/sched/signal.h>
@@ -65,8 +65,8 @@ static DEFINE_SPINLOCK(loads_lock);
  * @flags: the flags of finit_module()
  * @gfp: the kind of allocation
  *
- * Context: Process context. May sleep. load_module() reports if @uargs cannot be read.
- * Return: The record, to be freed by shared_load_end(), or NULL
+ * Context: Process context. May sleep. Ignores @uargs if it cannot be read.
+ * Return: The record, for shared_load_end() to free, or NULL if out of memory
  */
 struct shared_load_info *shared_load_start(const struct inode *inode, const char __user *uargs,
 					   int flags, gfp_t gfp)
@@ -90,7 +90,7 @@ struct shared_load_info *shared_load_start(const struct inode *inode, const char
 	return req;
 }
 
-/* Do both requests have the same image, parameters and flags? */
+/* Return true if both requests have the same image, parameters and flags. */
 static bool is_same(const struct shared_load_info *a, const struct shared_load_info *b)
 {
 	if (!a->args || !b->args || strcmp(a->args, b->args))
@@ -103,7 +103,7 @@ static bool is_same(const struct shared_load_info *a, const struct shared_load_i
 	       !memcmp(a->build_id, b->build_id, sizeof(a->build_id));
 }
 
-/* Note the errno of a failed request. Others do not share one that is about the task only. */
+/* Record an errno. Waiters do not share one that is specific to the task. */
 static void set_failed(struct shared_load_info *req, int err, bool any_errno)
 {
 	bool own = fatal_signal_pending(current) || (err == -EINTR && signal_pending(current)) ||
@@ -124,7 +124,7 @@ static void set_result(struct shared_load_info *req, enum shared_load_outcome ou
 	list_del_init(&req->list);
 }
 
-/* Find the owner of the file @inode, or of the name @name. */
+/* Return the owner of the file @inode, or of the name @name, or NULL. */
 static struct shared_load_info *find_owner(enum shared_load_need need, const char *name,
 					   const struct inode *inode)
 {
@@ -147,7 +147,7 @@ static void take_over(struct shared_load_info *req)
 	list_move(&req->list, req->named ? &running_loads : running_loads.prev);
 }
 
-/* Give each waiter of @owner a result, or make it an owner, or move it to that owner asleep. */
+/* Give each waiter of @owner a result, or make it an owner, or move it to one. */
 static void deliver_and_unlock(struct shared_load_info *owner)
 	__releases(&loads_lock)
 {
@@ -200,10 +200,10 @@ static int state_of_module(const char *name)
 	return state;
 }
 
-/* Deliver for @owner, or for the owner that it waits for, if its task died by an oops. */
+/* Deliver for @owner, or for its owner, if the task died. Return true if it did. */
 static bool retire_if_dead(struct shared_load_info *owner)
 {
-	/* The flag is never cleared. The state of the module is unknown then. */
+	/* PF_EXITING is never cleared. The state of the module is unknown. */
 	if (!(data_race(READ_ONCE(owner->task->flags)) & PF_EXITING))
 		return owner->owner && retire_if_dead(owner->owner);
 	set_result(owner, owner->named ? SHARED_LOAD_BUSY : SHARED_LOAD_RETRY, -EBUSY);
@@ -213,10 +213,9 @@ static bool retire_if_dead(struct shared_load_info *owner)
 }
 
 /*
- * Join @owner, drop the lock and sleep until there is a result. Return what is left of @timeout,
- * at least 1, if @req has become an owner or has to look for its symbol again. Return 0 if
- * @timeout elapsed, else an errno. A load that needs a symbol has allocated module memory, so
- * only a fatal signal ends its wait early.
+ * Join @owner, drop the lock and sleep. Return what is left of @timeout, at least 1, if @req has
+ * become an owner or has to look for its symbol again. Return 0 if @timeout elapsed, else an
+ * errno.
  */
 static long wait_for_owner(struct shared_load_info *req, struct shared_load_info *owner,
 			   long timeout)
@@ -233,8 +232,9 @@ static long wait_for_owner(struct shared_load_info *req, struct shared_load_info
 	spin_unlock(&loads_lock);
 
 	do {
-		/* Wait no longer for a removal. Check if another owner died. */
+		/* Do not wait longer for a removal. Look for owners that died. */
 		slice = min(timeout, period);
+		/* A load that has allocated module memory should not start over. */
 		if (req->need == SHARED_LOAD_SYMBOL)
 			left = wait_for_completion_killable_timeout(&req->done, slice);
 		else
@@ -245,7 +245,7 @@ static long wait_for_owner(struct shared_load_info *req, struct shared_load_info
 			return req->err ?: max(timeout, 1L);
 
 		spin_lock(&loads_lock);
-		/* The waiters for a file have a new owner then. */
+		/* It can move to an owner that died as well. */
 		while (req->owner && retire_if_dead(req->owner))
 			;
 		must_leave = left < 0 || !timeout;
@@ -352,9 +352,9 @@ long shared_load_wait_symbol(struct shared_load_info *req, const char *name, lon
 }
 
 /**
- * shared_load_failing() - note that a load can only fail, for requests that join later
+ * shared_load_failing() - do not share the errno of a load with requests that join later
  * @req: the record of the request
- * @err: the errno of the init function or of a policy about the name, otherwise 0
+ * @err: the errno of the init function or of the blacklist, otherwise 0
  */
 void shared_load_failing(struct shared_load_info *req, int err)
 {

@@ -21,14 +21,14 @@ enum shared_load_outcome {
 	SHARED_LOAD_BUSY,	/* they fail with -EBUSY */
 };
 
-/* What a waiter needs of the owner. */
+/* What a waiter needs from the owner. */
 enum shared_load_need {
 	SHARED_LOAD_FILE = 0,
 	SHARED_LOAD_NAME,
 	SHARED_LOAD_SYMBOL,
 };
 
-/* One request to load or to remove a module. shared_load.c tells what protects it. */
+/* A request to load or remove a module. shared_load.c describes the locking. */
 struct shared_load_info {
 	struct list_head list;		/* entry in running_loads, of an owner */
 	struct list_head waiters;	/* the requests that wait for this one */
@@ -36,7 +36,7 @@ struct shared_load_info {
 	struct shared_load_info *owner;	/* the request that this one waits for */
 	enum shared_load_need need;	/* what it waits for */
 	struct completion done;		/* it has a result, or what it needs */
-	struct task_struct *task;	/* the task that made it, to see if that died */
+	struct task_struct *task;	/* made the request, and may have died */
 	const struct inode *inode;	/* NULL if the image was in user memory */
 	const char *args;		/* the parameters, NULL if they cannot be read */
 	int flags;			/* of finit_module() */
