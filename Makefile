@@ -10,7 +10,7 @@ ARCH ?= x86_64
 # takes seconds with 16; and a bisection boots each commit to see what breaks, not how
 # it scales.
 CPUS ?= $(if $(filter bisect-check,$(MAKECMDGOALS))$(filter arm64,$(ARCH)),4,16)
-export BASE VARIANT ARCH CPUS KSRC JOBS FORCE TIMEOUT ROUNDS CPUS_LIST QUICK PARTS HAMMER
+export BASE VARIANT ARCH CPUS KSRC JOBS FORCE TIMEOUT ROUNDS CPUS_LIST QUICK PARTS HAMMER INPUTS
 export FROM TO CONTINUE SERIES V
 
 # "make clean" alone removes every base, "make clean BASE=6.12" one.
@@ -21,7 +21,7 @@ MAKEOVERRIDES =
 
 TARGETS := boot check check-long check-peers bisect-check bench tree series refresh port clean
 
-.PHONY: help kernel distclean model $(TARGETS)
+.PHONY: help kernel distclean model fuzz $(TARGETS)
 .NOTPARALLEL:
 
 ## help       this text (the default)
@@ -36,6 +36,7 @@ help:
 ## bisect-check  every commit compiles, boots, and fails no test that passed before
 ## bench      base against patched: a table, bench.json and plots in build/bench/BASE
 ## model      check a model of the protocol with spin; the last line is "N passed, N failed"
+## fuzz       feed images to the parser of images in user memory; INPUTS=10000000
 ## tree       apply the series: build/BASE/linux, branch series/BASE on tag base/BASE
 ## kernel     build/BASE/VARIANT: a built kernel, fit for "make M="
 ## refresh    write patches/BASE and the copies of new files from build/BASE/linux;
@@ -60,6 +61,9 @@ kernel:
 
 model:
 	@lab/run model/run
+
+fuzz:
+	@lab/run fuzz/run
 
 distclean:
 	@lab/clean all

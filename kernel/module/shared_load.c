@@ -8,6 +8,7 @@
  * Life of a request, in the task that makes it:
  *
  *	shared_load_start()	allocate the record
+ *	shared_load_peek()	own the name of an image in user memory, or wait for the owner
  *	shared_load_claim()	own the file, then the name, or wait for the owner
  *	shared_load_live()	deliver -EEXIST to the waiters
  *	shared_load_end()	deliver any other outcome, free the record
@@ -20,12 +21,18 @@
  * name. A removal owns the name of its module. A load that needs a symbol waits for the owner of
  * the exporting module's name, and then looks again.
  *
+ * A name that was peeked at in user memory is unverified until the image has been copied and
+ * checked, and the copy can take forever. So a request with a checked image takes the name away
+ * from an unverified owner, together with its waiters. The waiters of an unverified owner have
+ * not copied their images either. They do so after a second, or if that owner's image is bad.
+ *
  * Protection:
  *
  *	list, waiters, wait, owner, need,	loads_lock
- *	named, removal, failing, late
+ *	named, removal, failing, late, unverified
  *	outcome, err, enomem			own task; loads_lock if it waits or died
- *	name, build_id				own task; constant once joined or named
+ *	name					own task; constant once joined or named
+ *	build_id				own task; constant once joined
  *	task, inode, args, flags		constant
  *
  * A module in the list of modules is live, or its name has an owner, or that owner died. A load
@@ -147,16 +154,34 @@ static void take_over(struct shared_load_info *req)
 	list_move(&req->list, req->named ? &running_loads : running_loads.prev);
 }
 
+/* Take the name and its waiters away from @owner, whose image is not checked yet. */
+static void take_name(struct shared_load_info *req, struct shared_load_info *owner)
+{
+	struct shared_load_info *pos;
+
+	list_for_each_entry(pos, &owner->waiters, wait) {
+		pos->owner = req;
+		pos->late = false;
+	}
+	list_splice_tail_init(&owner->waiters, &req->waiters);
+	owner->named = false;
+	list_del_init(&owner->list);
+	take_over(req);
+}
+
 /* Give each waiter of @owner a result, or make it an owner, or move it to one. */
 static void deliver_and_unlock(struct shared_load_info *owner)
 	__releases(&loads_lock)
 {
-	struct shared_load_info *req, *next, *pos, *heirs[] = { NULL, NULL };
+	struct shared_load_info *req, *next, *pos, *heir, *heirs[] = { NULL, NULL };
 	LIST_HEAD(delivered);
 
 	list_for_each_entry_safe(req, next, &owner->waiters, wait) {
 		if (req->need == SHARED_LOAD_SYMBOL) {
 			req->err = owner->outcome == SHARED_LOAD_BUSY ? -EBUSY : 0;
+		} else if (owner->unverified && owner->outcome == SHARED_LOAD_FAILED) {
+			/* The image was bad. @req copies its own, as do the other waiters. */
+			req->err = 0;
 		} else if (owner->outcome != SHARED_LOAD_FAILED ? owner->outcome :
 			   !req->late && is_same(owner, req)) {
 			set_result(req, owner->outcome, owner->err);
@@ -166,11 +191,16 @@ static void deliver_and_unlock(struct shared_load_info *owner)
 			list_for_each_entry(pos, &req->waiters, wait)
 				pos->late = false;
 			/* The file can have a new owner since @owner gave it up. */
-			req->owner = heirs[req->need] ?:
-				     find_owner(req->need, req->name, req->inode);
-			heirs[req->need] = req->owner ?: req;
-			if (req->owner) {
-				list_move_tail(&req->wait, &req->owner->waiters);
+			heir = heirs[req->need] ?:
+			       find_owner(req->need, req->name, req->inode);
+			if (heir && heir->unverified && !req->unverified) {
+				take_name(req, heir);
+				heir = NULL;
+			}
+			heirs[req->need] = heir ?: req;
+			if (heir) {
+				req->owner = heir;
+				list_move_tail(&req->wait, &heir->waiters);
 				continue;
 			}
 			req->enomem = owner->err == -ENOMEM;
@@ -206,7 +236,8 @@ static bool retire_if_dead(struct shared_load_info *owner)
 	/* PF_EXITING is never cleared. The state of the module is unknown. */
 	if (!(data_race(READ_ONCE(owner->task->flags)) & PF_EXITING))
 		return owner->owner && retire_if_dead(owner->owner);
-	set_result(owner, owner->named ? SHARED_LOAD_BUSY : SHARED_LOAD_RETRY, -EBUSY);
+	set_result(owner, owner->named && !owner->unverified ? SHARED_LOAD_BUSY :
+							       SHARED_LOAD_RETRY, -EBUSY);
 	deliver_and_unlock(owner);
 	spin_lock(&loads_lock);
 	return true;
@@ -221,7 +252,7 @@ static long wait_for_owner(struct shared_load_info *req, struct shared_load_info
 			   long timeout)
 	__releases(&loads_lock)
 {
-	long slice, left, period = owner->removal ? 5L * HZ : 30L * HZ;
+	long slice, left, period = owner->removal ? 5L * HZ : req->unverified ? HZ : 30L * HZ;
 	bool must_leave;
 
 	req->owner = owner;
@@ -232,9 +263,9 @@ static long wait_for_owner(struct shared_load_info *req, struct shared_load_info
 	spin_unlock(&loads_lock);
 
 	do {
-		/* Do not wait longer for a removal. Look for owners that died. */
+		/* Do not wait longer for a removal. Look for owners that died or are unverified. */
 		slice = min(timeout, period);
-		/* A load that has allocated module memory should not start over. */
+		period = min(2 * period, 30L * HZ);
 		if (req->need == SHARED_LOAD_SYMBOL)
 			left = wait_for_completion_killable_timeout(&req->done, slice);
 		else
@@ -249,13 +280,13 @@ static long wait_for_owner(struct shared_load_info *req, struct shared_load_info
 		while (req->owner && retire_if_dead(req->owner))
 			;
 		must_leave = left < 0 || !timeout;
-		if (req->owner && (must_leave || req->owner->removal)) {
+		if (req->owner && (must_leave || req->owner->removal || req->owner->unverified)) {
 			list_del(&req->wait);
-			req->owner = NULL;
-			if (!must_leave)
+			if (!must_leave && req->owner->removal)
 				set_result(req, SHARED_LOAD_BUSY, -EBUSY);
+			req->owner = NULL;
 			spin_unlock(&loads_lock);
-			return must_leave ? left : req->err;
+			return must_leave ? left : req->err ?: 1;
 		}
 		spin_unlock(&loads_lock);
 	} while (!must_leave);
@@ -263,6 +294,25 @@ static long wait_for_owner(struct shared_load_info *req, struct shared_load_info
 	/* A result is on its way. An interrupted request that became an owner hands over. */
 	wait_for_completion(&req->done);
 	return req->err ?: left ?: 1;
+}
+
+/* The image is named @name and was checked. Return whether @req owns that name already. */
+static bool verify(struct shared_load_info *req, const char *name)
+{
+	bool is_owner;
+
+	spin_lock(&loads_lock);
+	req->unverified = false;
+	is_owner = req->named && !strcmp(req->name, name);
+	if (!req->named || is_owner) {
+		spin_unlock(&loads_lock);
+		return is_owner;
+	}
+	/* The image had another name before it was copied. */
+	req->named = false;
+	list_del_init(&req->list);
+	deliver_and_unlock(req);
+	return false;
 }
 
 /**
@@ -282,7 +332,9 @@ int shared_load_claim(struct shared_load_info *req, const char *name)
 	int state;
 	long left;
 
-	if (name)
+	if (req->unverified && name != req->name && verify(req, name))
+		return 0;
+	if (name && name != req->name)
 		memcpy(req->name, name, MODULE_NAME_LEN);
 	if (req->name[MODULE_NAME_LEN - 1])
 		return -ENOEXEC;
@@ -291,6 +343,12 @@ int shared_load_claim(struct shared_load_info *req, const char *name)
 	req->need = name ? SHARED_LOAD_NAME : SHARED_LOAD_FILE;
 	while ((owner = find_owner(req->need, req->name, req->inode)) && retire_if_dead(owner))
 		;
+	if (owner && owner->unverified && !req->unverified) {
+		/* As long as @owner had the name, no module had it. */
+		take_name(req, owner);
+		spin_unlock(&loads_lock);
+		return 0;
+	}
 	if (owner) {
 		left = wait_for_owner(req, owner, MAX_SCHEDULE_TIMEOUT);
 		return left > 0 ? may_init_module() : left;
@@ -304,6 +362,29 @@ int shared_load_claim(struct shared_load_info *req, const char *name)
 		set_result(req, SHARED_LOAD_BUSY, -EBUSY);
 	spin_unlock(&loads_lock);
 	return req->err;
+}
+
+/**
+ * shared_load_peek() - claim the name of an image in user memory, or wait for its owner
+ * @req: the record of the request
+ * @umod: the image
+ * @len: its length in bytes
+ *
+ * Context: Sleeps.
+ * Return: 0 if the image has to be copied. @req may own its name then, until a request with a
+ * checked image takes it away. An errno of shared_load_claim() if @req has its result.
+ */
+int shared_load_peek(struct shared_load_info *req, const void __user *umod, unsigned long len)
+{
+	int err = 0;
+
+	if (module_peek(umod, len, req->name, req->build_id)) {
+		req->unverified = true;
+		err = shared_load_claim(req, req->name);
+	}
+	/* The image can have another build ID, or none, when it is copied. */
+	memset(req->build_id, 0, sizeof(req->build_id));
+	return err;
 }
 
 /**

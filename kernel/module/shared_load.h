@@ -42,6 +42,7 @@ struct shared_load_info {
 	int flags;			/* of finit_module() */
 	bool removal;			/* it removes the module @name */
 	bool named;			/* it owns @name */
+	bool unverified;		/* @name is that of an image which is not copied yet */
 	bool failing;			/* the first cause of its failure was observed */
 	bool late;			/* it joined @owner after that */
 	bool enomem;			/* the owner before this one failed with -ENOMEM */
@@ -53,6 +54,8 @@ struct shared_load_info {
 
 struct shared_load_info *shared_load_start(const struct inode *inode, const char __user *uargs,
 					   int flags, gfp_t gfp);
+int shared_load_peek(struct shared_load_info *req, const void __user *umod, unsigned long len);
+bool module_peek(const void __user *umod, unsigned long len, char *name, unsigned char *build_id);
 int shared_load_claim(struct shared_load_info *req, const char *name);
 void shared_load_going(struct shared_load_info *req, struct module *mod);
 long shared_load_wait_symbol(struct shared_load_info *req, const char *name, long timeout);

@@ -55,6 +55,8 @@
 #define E_STUCK		0x0200	/* init_module() stops at GATE_COPY */
 #define E_READ		0x0400	/* in a file that stops at GATE_READ and cannot be read */
 #define E_READ_OOPS	0x0800	/* the same, and the first read is an oops */
+#define E_LARGE		0x1000	/* followed by so many zeros that its name is peeked at */
+#define E_SLOW		0x2000	/* init_module() stops at GATE_COPY, then the memory comes */
 
 struct call {
 	const char *module;	/* without PREFIX */
@@ -101,6 +103,7 @@ struct group {
 })
 
 #define GATES		"/sys/module/" PREFIX "ctl/parameters/gates"
+#define LARGE		(256 * 1024)
 #define MAX_IMAGES	64
 #define MAX_REQUESTS	256
 
@@ -318,12 +321,13 @@ static struct image *get_image(const struct call *call)
 	image->call = *call;
 	snprintf(image->name, sizeof(image->name), PREFIX "%s", call->module);
 	image->len = lseek(fd, 0, SEEK_END);
-	image->data = calloc(1, image->len + 64);
+	image->data = calloc(1, image->len + 64 + LARGE);
 	if (pread(fd, image->data, image->len, 0) != (ssize_t)image->len)
 		return NULL;
 	close(fd);
 	if (!(call->edits & E_COMPRESSED))
 		edit_image(image, call->edits, call->rename);
+	image->len += call->edits & E_LARGE ? LARGE : 0;
 	image->fd = open_image(image, O_RDONLY);
 	nr_images++;
 	return image;
@@ -337,7 +341,7 @@ static void count_signal(int sig)
 }
 
 /* Have a page fault after the last byte of the image stop at a gate. */
-static void make_stuck(struct image *image)
+static void make_stuck(struct image *image, bool comes)
 {
 	size_t page = sysconf(_SC_PAGESIZE), len = (image->len + page - 1) / page * page;
 	int fd = open("/dev/" PREFIX "ctl", O_RDONLY);
@@ -345,7 +349,7 @@ static void make_stuck(struct image *image)
 		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	memcpy(p, image->data, image->len);
-	if (mmap(p + len, page, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
+	if (mmap(p + len, page, PROT_READ, MAP_SHARED | MAP_FIXED, fd, comes * page) == MAP_FAILED)
 		_exit(1);
 	image->data = p;
 	image->len = len + page;
@@ -371,8 +375,8 @@ static void make_request(struct request *req, const struct call *call, char way,
 		*strrchr(args, ' ') = '\0';
 	if (way == 'c')
 		image.fd = open_image(&image, O_RDONLY);
-	if (call->edits & E_STUCK)
-		make_stuck(&image);
+	if (call->edits & (E_STUCK | E_SLOW))
+		make_stuck(&image, call->edits & E_SLOW);
 	if (barrier)
 		close(barrier[1]);
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent ||
@@ -413,7 +417,7 @@ static struct group start(const struct call *call, char way, int n, const int *b
 	g.req = requests + nr_requests;
 	for (; image && g.n < n && nr_requests < MAX_REQUESTS; g.n++, nr_requests++) {
 		struct request *req = &g.req[g.n];
-		char w = call->edits & E_STUCK ? 'i' : way == 'm' ? "fic"[nr_requests % 3] : way;
+		char w = call->edits & (E_STUCK | E_SLOW) ? 'i' : way == 'm' ? "fic"[nr_requests % 3] : way;
 
 		*req = (struct request){ .err = WAITING, .switches = -1 };
 		req->nr = call->remove ? __NR_delete_module :

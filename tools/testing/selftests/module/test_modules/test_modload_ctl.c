@@ -89,11 +89,13 @@ static int modload_notify(struct notifier_block *nb, unsigned long state, void *
 
 static struct notifier_block modload_nb = { .notifier_call = modload_notify };
 
-/* The page never comes. */
+/* The first page never comes. Others come when the gate is open. */
 static vm_fault_t ctl_fault(struct vm_fault *vmf)
 {
-	test_modload_pass(GATE_COPY);
-	return VM_FAULT_SIGBUS;
+	if (test_modload_pass(GATE_COPY) < 0 || !vmf->pgoff)
+		return VM_FAULT_SIGBUS;
+	vmf->page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	return vmf->page ? 0 : VM_FAULT_OOM;
 }
 
 static const struct vm_operations_struct ctl_vm_ops = { .fault = ctl_fault };

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Read the name and the build ID of a module from an image in user memory.
+ *
+ * With them, init_module() can wait for another load of the module before it copies the image.
+ * User memory can change until it is copied, so they only decide whether a request waits, and
+ * whether it shares the outcome of another one. No module is loaded under a name read here.
+ *
+ * Nothing is assumed about the image. Each piece is checked against its length and copied to
+ * the stack before use. If anything is odd, load_module() reports that about the copy.
+ */
+
+#include <linux/elf.h>
+#include <linux/module.h>
+#include <linux/sizes.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+
+#include "shared_load.h"
+
+/* A small image is copied as fast as its name is found. No module is larger than the other. */
+#define PEEK_MIN_LEN		SZ_64K
+#define PEEK_MAX_LEN		SZ_1G
+/* Modules have fewer than 200. */
+#define PEEK_MAX_SECTIONS	1024
+
+struct user_image {
+	const void __user *start;
+	unsigned long len;
+};
+
+static bool read_image(const struct user_image *image, u64 offset, void *to, size_t n)
+{
+	return n <= image->len && offset <= image->len - n &&
+	       !copy_from_user(to, image->start + offset, n);
+}
+
+static bool is_this_module(const struct user_image *image, u64 names, const Elf_Shdr *sec)
+{
+	static const char wanted[] = ".gnu.linkonce.this_module";
+	char found[sizeof(wanted)];
+
+	return sec->sh_size == sizeof(struct module) && sec->sh_flags & SHF_ALLOC &&
+	       read_image(image, names + sec->sh_name, found, sizeof(found)) &&
+	       !memcmp(found, wanted, sizeof(found));
+}
+
+/* Find the same note as find_build_id() does in the copy. */
+static void read_build_id(const struct user_image *image, const Elf_Shdr *sec,
+			  unsigned char *build_id)
+{
+	struct { struct elf32_note nhdr; char name[4]; char id[BUILD_ID_SIZE_MAX]; } note;
+
+	if (sec->sh_type == SHT_NOTE && sec->sh_size == sizeof(note) &&
+	    read_image(image, sec->sh_offset, &note, sizeof(note)) &&
+	    note.nhdr.n_type == 3 && !memcmp(note.name, "GNU", 4))
+		memcpy(build_id, note.id, sizeof(note.id));
+}
+
+/**
+ * module_peek() - read the name and the build ID of a module from its image
+ * @umod: the image in user memory
+ * @len: its length in bytes
+ * @name: where to put the name, MODULE_NAME_LEN bytes
+ * @build_id: where to put the build ID, BUILD_ID_SIZE_MAX bytes. All zero if there is none
+ *
+ * Context: Process context. May sleep for as long as the memory takes to come.
+ * Return: Whether there is a name. If not, both buffers may have been written to.
+ */
+bool module_peek(const void __user *umod, unsigned long len, char *name, unsigned char *build_id)
+{
+	const struct user_image image = { .start = umod, .len = len };
+	bool named = false;
+	unsigned int i;
+	Elf_Ehdr hdr;
+	Elf_Shdr sec;
+	u64 names;
+
+	if (len < PEEK_MIN_LEN || len > PEEK_MAX_LEN || !read_image(&image, 0, &hdr, sizeof(hdr)) ||
+	    memcmp(hdr.e_ident, ELFMAG, SELFMAG) || hdr.e_type != ET_REL ||
+	    hdr.e_shentsize != sizeof(sec) || hdr.e_shnum > PEEK_MAX_SECTIONS ||
+	    hdr.e_shstrndx >= hdr.e_shnum ||
+	    !read_image(&image, (u64)hdr.e_shoff + hdr.e_shstrndx * sizeof(sec), &sec, sizeof(sec)))
+		return false;
+	names = sec.sh_offset;
+
+	memset(build_id, 0, BUILD_ID_SIZE_MAX);
+	for (i = 1; i < hdr.e_shnum; i++) {
+		if (!read_image(&image, (u64)hdr.e_shoff + i * sizeof(sec), &sec, sizeof(sec)))
+			return false;
+		if (!memchr_inv(build_id, 0, BUILD_ID_SIZE_MAX))
+			read_build_id(&image, &sec, build_id);
+		if (!named && is_this_module(&image, names, &sec))
+			named = read_image(&image, (u64)sec.sh_offset + offsetof(struct module, name),
+					   name, MODULE_NAME_LEN);
+	}
+	return named && name[0] && !name[MODULE_NAME_LEN - 1];
+}
