@@ -21,8 +21,9 @@
 /* A small image is copied as fast as its name is found. No module is larger than the other. */
 #define PEEK_MIN_LEN		SZ_64K
 #define PEEK_MAX_LEN		SZ_1G
-/* Modules have fewer than 200. */
+/* Modules have fewer than 200. So many headers are copied at once. */
 #define PEEK_MAX_SECTIONS	1024
+#define PEEK_SECTIONS		8
 
 struct user_image {
 	const void __user *start;
@@ -52,6 +53,7 @@ static void read_build_id(const struct user_image *image, const Elf_Shdr *sec,
 	struct { struct elf32_note nhdr; char name[4]; char id[BUILD_ID_SIZE_MAX]; } note;
 
 	if (sec->sh_type == SHT_NOTE && sec->sh_size == sizeof(note) &&
+	    !memchr_inv(build_id, 0, BUILD_ID_SIZE_MAX) &&
 	    read_image(image, sec->sh_offset, &note, sizeof(note)) &&
 	    note.nhdr.n_type == 3 && !memcmp(note.name, "GNU", 4))
 		memcpy(build_id, note.id, sizeof(note.id));
@@ -70,29 +72,32 @@ static void read_build_id(const struct user_image *image, const Elf_Shdr *sec,
 bool module_peek(const void __user *umod, unsigned long len, char *name, unsigned char *build_id)
 {
 	const struct user_image image = { .start = umod, .len = len };
+	Elf_Shdr sec[PEEK_SECTIONS];
+	unsigned int i, j, n;
 	bool named = false;
-	unsigned int i;
 	Elf_Ehdr hdr;
-	Elf_Shdr sec;
 	u64 names;
 
 	if (len < PEEK_MIN_LEN || len > PEEK_MAX_LEN || !read_image(&image, 0, &hdr, sizeof(hdr)) ||
 	    memcmp(hdr.e_ident, ELFMAG, SELFMAG) || hdr.e_type != ET_REL ||
-	    hdr.e_shentsize != sizeof(sec) || hdr.e_shnum > PEEK_MAX_SECTIONS ||
+	    hdr.e_shentsize != sizeof(*sec) || hdr.e_shnum > PEEK_MAX_SECTIONS ||
 	    hdr.e_shstrndx >= hdr.e_shnum ||
-	    !read_image(&image, (u64)hdr.e_shoff + hdr.e_shstrndx * sizeof(sec), &sec, sizeof(sec)))
+	    !read_image(&image, (u64)hdr.e_shoff + hdr.e_shstrndx * sizeof(*sec), sec, sizeof(*sec)))
 		return false;
-	names = sec.sh_offset;
+	names = sec->sh_offset;
 
 	memset(build_id, 0, BUILD_ID_SIZE_MAX);
-	for (i = 1; i < hdr.e_shnum; i++) {
-		if (!read_image(&image, (u64)hdr.e_shoff + i * sizeof(sec), &sec, sizeof(sec)))
+	for (i = 0; i < hdr.e_shnum; i += n) {
+		n = min_t(unsigned int, hdr.e_shnum - i, PEEK_SECTIONS);
+		if (!read_image(&image, (u64)hdr.e_shoff + i * sizeof(*sec), sec, n * sizeof(*sec)))
 			return false;
-		if (!memchr_inv(build_id, 0, BUILD_ID_SIZE_MAX))
-			read_build_id(&image, &sec, build_id);
-		if (!named && is_this_module(&image, names, &sec))
-			named = read_image(&image, (u64)sec.sh_offset + offsetof(struct module, name),
-					   name, MODULE_NAME_LEN);
+		for (j = 0; j < n; j++) {
+			read_build_id(&image, &sec[j], build_id);
+			if (!named && is_this_module(&image, names, &sec[j]))
+				named = read_image(&image, (u64)sec[j].sh_offset +
+						   offsetof(struct module, name),
+						   name, MODULE_NAME_LEN);
+		}
 	}
 	return named && name[0] && !name[MODULE_NAME_LEN - 1];
 }

@@ -78,17 +78,16 @@ static DEFINE_SPINLOCK(loads_lock);
 struct shared_load_info *shared_load_start(const struct inode *inode, const char __user *uargs,
 					   int flags, gfp_t gfp)
 {
-	struct shared_load_info *req = kzalloc(sizeof(*req), gfp);
+	struct shared_load_info *req = kmalloc(sizeof(*req), gfp);
 	char first;
 
 	if (!req)
 		return NULL;
+	*req = (struct shared_load_info){ .inode = inode, .flags = flags };
 	INIT_LIST_HEAD(&req->list);
 	INIT_LIST_HEAD(&req->waiters);
 	init_completion(&req->done);
 	req->task = get_task_struct(current);
-	req->inode = inode;
-	req->flags = flags;
 	if (!uargs || get_user(first, uargs))
 		return req;
 	req->args = first ? strndup_user(uargs, ~0UL >> 1) : "";

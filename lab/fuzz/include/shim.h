@@ -15,6 +15,8 @@
 #define MODULE_NAME_LEN		56
 #define BUILD_ID_SIZE_MAX	20
 
+#define min_t(type, a, b)	((type)(a) < (type)(b) ? (type)(a) : (type)(b))
+
 typedef uint64_t u64;
 #ifdef ELF32
 typedef Elf32_Ehdr Elf_Ehdr;

@@ -155,11 +155,14 @@ static void make_step(struct step *s)
 	int fd = s->way == 'c' ? open_image(s->image, O_RDONLY) : s->image->fd;
 	int passed = read_gate(s->kind->gate, false), err;
 	const struct call *call = &s->kind->call;
+	struct image image = *s->image;
 	char args[64];
 
 	snprintf(args, sizeof(args), "%s tag=%d", call->args ?: "", worker_of(s));
 	if (!call->distinct)
 		*strrchr(args, ' ') = '\0';
+	if (image.call.edits & E_SLOW)
+		make_stuck(&image, true);
 	current = s;
 	usleep(s->delay);
 	s->interrupted = false;
@@ -167,7 +170,7 @@ static void make_step(struct step *s)
 	if (s->remove)
 		err = unload(names[s->name]);
 	else if (s->way == 'i')
-		err = load(s->image, args);
+		err = load(&image, args);
 	else
 		err = syscall(__NR_finit_module, fd, args, call->flags) ? errno : 0;
 	s->live = is_live(s->name);
@@ -216,11 +219,14 @@ static void draw_steps(void)
 			call.rename = names[COPY];
 			call.edits |= E_NO_EXPORT;
 		}
+		s->remove = draw(6) < removals;
+		s->way = s->kind->call.flags ? "fc"[draw(2)] : "ifc"[draw(3)];
+		/* The name of a large image in memory is known before it is copied. */
+		if (s->way == 'i')
+			call.edits |= draw(3) ? E_LARGE | (draw(2) ? E_SLOW : 0) : 0;
 		s->image = get_image(&call);
 		if (!s->image)
 			ksft_exit_fail_msg("%s: no image\n", names[s->name]);
-		s->remove = draw(6) < removals;
-		s->way = s->kind->call.flags ? "fc"[draw(2)] : "ifc"[draw(3)];
 		s->delay = draw(2) ? draw(3000) : 0;
 	}
 }
@@ -299,7 +305,7 @@ static void print_step(const struct step *s)
 		printf("remove %s", names[s->name]);
 	else
 		printf("load %s by %s, edits %#x, flags %d, \"%s%s\"", names[s->name],
-		       s->way == 'i' ? "image" : s->way == 'f' ? "file" : "copy", call->edits,
+		       s->way == 'i' ? "image" : s->way == 'f' ? "file" : "copy", s->image->call.edits,
 		       call->flags, call->args ?: "", call->distinct ? " tag=N" : "");
 	printf(": %s (%d)%s%s, %d passed\n", s->err ? errno_name(s->err) : "0", s->err,
 	       s->interrupted ? ", interrupted" : "", s->live ? ", live" : "", s->passed);
@@ -430,7 +436,8 @@ static enum rule check_load(const struct step *s)
 	if (s->err == EINTR)
 		return s->interrupted ? OK : INTR;
 	if (kind->err == ENOEXEC)
-		return s->err == ENOEXEC ? OK : OTHER;
+		return s->err == ENOEXEC || (s->err == EEXIST && has_met_live(s) &&
+					     s->image->call.edits & E_LARGE) ? OK : OTHER;
 	if (s->err == EEXIST)
 		return has_met_live(s) || (kind->err == EEXIST && s->passed) ? OK : EXIST;
 	if (must_be_live(s->name, s))
