@@ -75,21 +75,23 @@ bool module_peek(const void __user *umod, unsigned long len, char *name, unsigne
 	Elf_Shdr sec[PEEK_SECTIONS];
 	unsigned int i, j, n;
 	bool named = false;
+	u64 shdrs, names;
 	Elf_Ehdr hdr;
-	u64 names;
 
 	if (len < PEEK_MIN_LEN || len > PEEK_MAX_LEN || !read_image(&image, 0, &hdr, sizeof(hdr)) ||
 	    memcmp(hdr.e_ident, ELFMAG, SELFMAG) || hdr.e_type != ET_REL ||
 	    hdr.e_shentsize != sizeof(*sec) || hdr.e_shnum > PEEK_MAX_SECTIONS ||
-	    hdr.e_shstrndx >= hdr.e_shnum ||
-	    !read_image(&image, (u64)hdr.e_shoff + hdr.e_shstrndx * sizeof(*sec), sec, sizeof(*sec)))
+	    hdr.e_shstrndx >= hdr.e_shnum)
+		return false;
+	shdrs = hdr.e_shoff;
+	if (!read_image(&image, shdrs + hdr.e_shstrndx * sizeof(*sec), sec, sizeof(*sec)))
 		return false;
 	names = sec->sh_offset;
 
 	memset(build_id, 0, BUILD_ID_SIZE_MAX);
 	for (i = 0; i < hdr.e_shnum; i += n) {
 		n = min_t(unsigned int, hdr.e_shnum - i, PEEK_SECTIONS);
-		if (!read_image(&image, (u64)hdr.e_shoff + i * sizeof(*sec), sec, n * sizeof(*sec)))
+		if (!read_image(&image, shdrs + i * sizeof(*sec), sec, n * sizeof(*sec)))
 			return false;
 		for (j = 0; j < n; j++) {
 			read_build_id(&image, &sec[j], build_id);

@@ -49,9 +49,9 @@
  * Ordering: complete() orders what a deliverer writes to a record before what the waiter reads.
  *
  * No deadlock: the owner of a file waits for the owner of a name, and that for the owner of a
- * symbol, which has its symbols. An init function that waits for a request for its module, even
- * indirectly, closes a cycle, as before. An exit function may wait for such a request, hence
- * requests wait for a removal for 5 s only.
+ * symbol, which has its symbols. If init and exit functions wait for requests of a helper,
+ * load_deadlock.c finds cycles. An exit function may wait for other requests, hence requests
+ * wait for a removal for 5 s only.
  */
 
 #include <linux/sched/signal.h>
@@ -62,8 +62,8 @@
 #include "internal.h"
 #include "shared_load.h"
 
-static LIST_HEAD(running_loads);
-static DEFINE_SPINLOCK(loads_lock);
+LIST_HEAD(running_loads);
+DEFINE_SPINLOCK(loads_lock);
 
 /**
  * shared_load_start() - allocate the record of a request
@@ -88,6 +88,7 @@ struct shared_load_info *shared_load_start(const struct inode *inode, const char
 	INIT_LIST_HEAD(&req->waiters);
 	init_completion(&req->done);
 	req->task = get_task_struct(current);
+	shared_load_find_maker(req);
 	if (!uargs || get_user(first, uargs))
 		return req;
 	req->args = first ? strndup_user(uargs, ~0UL >> 1) : "";
@@ -150,6 +151,7 @@ static struct shared_load_info *find_owner(enum shared_load_need need, const cha
 static void take_over(struct shared_load_info *req)
 {
 	req->named = req->need == SHARED_LOAD_NAME;
+	req->since = get_jiffies_64() / 16;
 	list_move(&req->list, req->named ? &running_loads : running_loads.prev);
 }
 
@@ -208,6 +210,9 @@ static void deliver_and_unlock(struct shared_load_info *owner)
 		req->owner = NULL;
 		list_move_tail(&req->wait, &delivered);
 	}
+	/* Only the file can have had an owner, which may wait for a helper. */
+	if (heirs[SHARED_LOAD_FILE])
+		shared_load_break_deadlocks(heirs[SHARED_LOAD_FILE]);
 	spin_unlock(&loads_lock);
 	/* Each request may free its record as soon as it is completed. */
 	while ((req = list_first_entry_or_null(&delivered, struct shared_load_info, wait))) {
@@ -238,6 +243,7 @@ static bool retire_if_dead(struct shared_load_info *owner)
 	set_result(owner, owner->named && !owner->unverified ? SHARED_LOAD_BUSY :
 							       SHARED_LOAD_RETRY, -EBUSY);
 	deliver_and_unlock(owner);
+	shared_load_died(owner);
 	spin_lock(&loads_lock);
 	return true;
 }
@@ -254,21 +260,20 @@ static long wait_for_owner(struct shared_load_info *req, struct shared_load_info
 	long slice, left, period = owner->removal ? 5L * HZ : req->unverified ? HZ : 30L * HZ;
 	bool must_leave;
 
+	shared_load_wait_begin(req, owner);
 	req->owner = owner;
 	/* The owner of a file can fail with the errno of the name's owner. */
 	req->late = owner->failing || (owner->owner && owner->need == SHARED_LOAD_NAME &&
 				       owner->owner->failing);
 	list_add_tail(&req->wait, &owner->waiters);
+	shared_load_break_deadlocks(owner);
 	spin_unlock(&loads_lock);
 
 	do {
 		/* Do not wait longer for a removal. Look for owners that died or are unverified. */
 		slice = min(timeout, period);
-		period = min(2 * period, 30L * HZ);
-		if (req->need == SHARED_LOAD_SYMBOL)
-			left = wait_for_completion_killable_timeout(&req->done, slice);
-		else
-			left = wait_for_completion_interruptible_timeout(&req->done, slice);
+		/* A load that has allocated module memory should not start over. */
+		left = shared_load_wait_or_report(req, slice);
 		if (timeout != MAX_SCHEDULE_TIMEOUT)
 			timeout -= slice - max(left, 0L);
 		if (left > 0)
@@ -288,6 +293,7 @@ static long wait_for_owner(struct shared_load_info *req, struct shared_load_info
 			return must_leave ? left : req->err ?: 1;
 		}
 		spin_unlock(&loads_lock);
+		period = min(2 * period, 30L * HZ);
 	} while (!must_leave);
 
 	/* A result is on its way. An interrupted request that became an owner hands over. */
@@ -323,7 +329,8 @@ static bool verify(struct shared_load_info *req, const char *name)
  * Return: 0 if @req is the owner until shared_load_live() or shared_load_end(), and no module
  * has the name. %-EEXIST if the module is live. %-EBUSY if the owner died, or is a removal that
  * takes too long. %-ERESTARTSYS if a signal arrived. %-EPERM if loading modules was disabled
- * meanwhile. %-ENOEXEC if @name has no end. The errno of an owner that made the same request.
+ * meanwhile. %-ENOEXEC if @name has no end. %-EDEADLK if the owner waits for this request. The
+ * errno of an owner that made the same request.
  */
 int shared_load_claim(struct shared_load_info *req, const char *name)
 {
@@ -350,6 +357,7 @@ int shared_load_claim(struct shared_load_info *req, const char *name)
 	}
 	if (owner) {
 		left = wait_for_owner(req, owner, MAX_SCHEDULE_TIMEOUT);
+		shared_load_wait_end(req, name, left);
 		return left > 0 ? may_init_module() : left;
 	}
 	state = name ? state_of_module(req->name) : -ENOENT;
@@ -414,7 +422,8 @@ void shared_load_going(struct shared_load_info *req, struct module *mod)
  *
  * Context: Sleeps.
  * Return: What is left of @timeout, at least 1, to look for the symbol again. 0 if @timeout
- * elapsed. %-EBUSY if the owner died. %-ERESTARTSYS if a fatal signal arrived.
+ * elapsed. %-EBUSY if the owner died. %-ERESTARTSYS if a fatal signal arrived. %-EDEADLK if the
+ * owner waits for this request.
  */
 long shared_load_wait_symbol(struct shared_load_info *req, const char *name, long timeout)
 {
@@ -425,8 +434,11 @@ long shared_load_wait_symbol(struct shared_load_info *req, const char *name, lon
 	req->need = SHARED_LOAD_SYMBOL;
 	owner = find_owner(req->need, name, NULL);
 	coming = state_of_module(name) == MODULE_STATE_COMING;
-	if (owner && coming)
-		return wait_for_owner(req, owner, timeout);
+	if (owner && coming) {
+		timeout = wait_for_owner(req, owner, timeout);
+		shared_load_wait_end(req, name, timeout);
+		return timeout;
+	}
 	spin_unlock(&loads_lock);
 	return coming ? -EBUSY : timeout;
 }
@@ -469,12 +481,20 @@ int shared_load_end(struct shared_load_info *req, int err)
 {
 	if (err && req->outcome == SHARED_LOAD_RETRY)
 		set_failed(req, err, false);
+	else if (err && !req->failing)
+		atomic_inc(&merged_requests);
 
 	spin_lock(&loads_lock);
 	list_del_init(&req->list);
+	if (req->maker)
+		list_del(&req->made);
 	deliver_and_unlock(req);
 	put_task_struct(req->task);
 	kfree_const(req->args);
 	kfree(req);
 	return err;
 }
+
+#ifdef CONFIG_MODULE_SHARED_LOAD_KUNIT_TEST
+#include "tests/shared_load_kunit.c"
+#endif

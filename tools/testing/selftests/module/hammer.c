@@ -305,8 +305,9 @@ static void print_step(const struct step *s)
 		printf("remove %s", names[s->name]);
 	else
 		printf("load %s by %s, edits %#x, flags %d, \"%s%s\"", names[s->name],
-		       s->way == 'i' ? "image" : s->way == 'f' ? "file" : "copy", s->image->call.edits,
-		       call->flags, call->args ?: "", call->distinct ? " tag=N" : "");
+		       s->way == 'i' ? "image" : s->way == 'f' ? "file" : "copy",
+		       s->image->call.edits, call->flags, call->args ?: "",
+		       call->distinct ? " tag=N" : "");
 	printf(": %s (%d)%s%s, %d passed\n", s->err ? errno_name(s->err) : "0", s->err,
 	       s->interrupted ? ", interrupted" : "", s->live ? ", live" : "", s->passed);
 }

@@ -57,6 +57,7 @@
 #define E_READ_OOPS	0x0800	/* the same, and the first read is an oops */
 #define E_LARGE		0x1000	/* followed by so many zeros that its name is peeked at */
 #define E_SLOW		0x2000	/* init_module() stops at GATE_COPY, then the memory comes */
+#define E_LATE_EXPORT	0x8000	/* exports the symbol of test_modload_late, no other */
 
 struct call {
 	const char *module;	/* without PREFIX */
@@ -78,7 +79,7 @@ struct image {
 };
 
 struct request {
-	pid_t pid;		/* 0: ended */
+	pid_t pid;		/* or task ID of a thread; 0: ended */
 	long nr;		/* of the system call */
 	int err;		/* 0, errno, KILLED or WAITING */
 	bool live;		/* the module was, right after the call */
@@ -136,7 +137,12 @@ static void nap(void)
 
 	usleep(10 * 1000);
 	for (req = requests; req < requests + nr_requests; req++) {
-		if (!req->pid || waitpid(req->pid, &status, WNOHANG | WUNTRACED) != req->pid)
+		if (!req->pid)
+			continue;
+		/* A thread has no status and cannot be waited for. */
+		if (kill(req->pid, 0) && errno == ESRCH)
+			status = 0;
+		else if (waitpid(req->pid, &status, WNOHANG | WUNTRACED) != req->pid)
 			continue;
 		if (!WIFSTOPPED(status)) {
 			req->pid = 0;
@@ -258,6 +264,10 @@ static void edit_image(struct image *image, unsigned int edits, const char *rena
 		replace(image, ".modinfo", "vermagic=", "vermagic=0");
 	if (exports && edits & E_NO_EXPORT)
 		exports->sh_name = 0;
+	if (edits & E_LATE_EXPORT) {
+		replace(image, "__ksymtab_strings", SYMBOL "1", SYMBOL "0");
+		replace(image, "__ksymtab_strings", SYMBOL "2", SYMBOL "3");
+	}
 	if (rename) {
 		snprintf(from, sizeof(from), "name=%s", image->name);
 		snprintf(to, sizeof(to), "name=%s", rename);
@@ -333,7 +343,16 @@ static struct image *get_image(const struct call *call)
 	return image;
 }
 
-static struct request *myself;
+/* The module of an owner that died in another program can keep test_modload_ctl loaded. */
+static bool load_ctl(void)
+{
+	const struct call call = { "ctl" };
+	const struct image *image = get_image(&call);
+
+	return image && (!load(image, "") || errno == EEXIST);
+}
+
+static __thread struct request *myself;
 
 static void count_signal(int sig)
 {
@@ -355,8 +374,9 @@ static void make_stuck(struct image *image, bool comes)
 	image->len = len + page;
 }
 
+/* Make a request in this process or thread, and note its result. */
 static void make_request(struct request *req, const struct call *call, char way,
-			 struct image image, const int *barrier, pid_t parent)
+			 struct image image, const int *barrier)
 {
 	const struct timeval tick = { .tv_sec = ticks ? 3 : 0 };
 	struct sigaction act = { .sa_handler = count_signal };
@@ -377,11 +397,11 @@ static void make_request(struct request *req, const struct call *call, char way,
 		image.fd = open_image(&image, O_RDONLY);
 	if (call->edits & (E_STUCK | E_SLOW))
 		make_stuck(&image, call->edits & E_SLOW);
-	if (barrier)
+	if (barrier) {
 		close(barrier[1]);
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent ||
-	    (barrier && read(barrier[0], path, 1)))
-		_exit(1);
+		if (read(barrier[0], path, 1))
+			_exit(1);
+	}
 
 	if (call->remove)
 		err = unload(image.name);
@@ -390,7 +410,7 @@ static void make_request(struct request *req, const struct call *call, char way,
 	else
 		err = syscall(__NR_finit_module, image.fd, args, call->flags) ? errno : 0;
 
-	getrusage(RUSAGE_SELF, &usage);
+	getrusage(RUSAGE_THREAD, &usage);
 	snprintf(path, sizeof(path), "/sys/module/%s/initstate", image.name);
 	read_file(path, state, sizeof(state));
 	req->live = !strcmp(state, "live\n");
@@ -398,7 +418,26 @@ static void make_request(struct request *req, const struct call *call, char way,
 	req->err = err;
 	if (call->opens)
 		set_gate("open", GATE_EXIT);
-	_exit(0);
+}
+
+static struct request *add_request(const struct call *call, char way)
+{
+	struct request *req = &requests[nr_requests++];
+
+	*req = (struct request){ .err = WAITING, .switches = -1 };
+	req->nr = call->remove ? __NR_delete_module :
+		  way == 'i' ? __NR_init_module : __NR_finit_module;
+	return req;
+}
+
+/* Fork a process that is killed when this one ends. */
+static pid_t fork_child(void)
+{
+	pid_t self = getpid(), pid = fork();
+
+	if (!pid && (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != self))
+		_exit(1);
+	return pid;
 }
 
 /*
@@ -409,24 +448,28 @@ static struct group start(const struct call *call, char way, int n, const int *b
 {
 	const struct image *image = get_image(call);
 	struct group g = {};
-	pid_t pid, self = getpid();
+	pid_t pid;
 
 	if (!requests)
 		requests = mmap(NULL, MAX_REQUESTS * sizeof(*requests), PROT_READ | PROT_WRITE,
 				MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	g.req = requests + nr_requests;
-	for (; image && g.n < n && nr_requests < MAX_REQUESTS; g.n++, nr_requests++) {
-		struct request *req = &g.req[g.n];
-		char w = call->edits & (E_STUCK | E_SLOW) ? 'i' : way == 'm' ? "fic"[nr_requests % 3] : way;
+	for (; image && g.n < n && nr_requests < MAX_REQUESTS; g.n++) {
+		char w = way == 'm' ? "fic"[nr_requests % 3] : way;
+		struct request *req;
 
-		*req = (struct request){ .err = WAITING, .switches = -1 };
-		req->nr = call->remove ? __NR_delete_module :
-			  w == 'i' ? __NR_init_module : __NR_finit_module;
-		pid = fork();
-		if (!pid)
-			make_request(req, call, w, *image, barrier, self);
-		if (pid < 0)
+		if (call->edits & (E_STUCK | E_SLOW))
+			w = 'i';
+		req = add_request(call, w);
+		pid = fork_child();
+		if (!pid) {
+			make_request(req, call, w, *image, barrier);
+			_exit(0);
+		}
+		if (pid < 0) {
+			nr_requests--;
 			break;
+		}
 		req->pid = pid;
 	}
 	return g;

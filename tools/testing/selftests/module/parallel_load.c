@@ -541,7 +541,7 @@ int main(int argc, char **argv)
 		return load(get_image(&call), "");
 	}
 	ksft_print_header();
-	if (!get_image(&call) || load(get_image(&call), ""))
+	if (!load_ctl())
 		ksft_exit_skip("test_modload_ctl: not loaded: %s\n", strerror(errno));
 	ksft_set_plan(run_all(false, argv[1] ?: ""));
 	run_all(true, argv[1] ?: "");

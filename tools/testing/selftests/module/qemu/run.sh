@@ -7,7 +7,8 @@ set -eu
 
 : "${ARCH:?}" "${IMAGE:?}" "${INITRAMFS:?}" "${OUT:?}" "${CPUS:?}" "${MEM:?}" "${TIMEOUT:?}"
 : "${KNOWN_FAILURES=}" "${CONTROL=}" "${TESTS=}" "${LABEL=}" "${APPEND=}" "${QEMU_ARGS=}"
-: "${PROGRAMS:?}" "${OOPS=}" "${KCSAN=}" "${ACCEL=}" "${OBJECTS:?}" "${NM:?}" "${TSC_KHZ:?}"
+: "${PROGRAMS:?}" "${OOPS=}" "${KCSAN=}" "${KUNIT=}" "${ACCEL=}"
+: "${OBJECTS:?}" "${NM:?}" "${TSC_KHZ:?}"
 
 fail()
 {
@@ -152,6 +153,7 @@ fi
 
 figure() { sed -n "s/^# coldplug $1: //p" "$OUT/ktap.log"; }
 count() { grep -Ec "$1" "$OUT/ktap.log" || :; }
+count_kunit() { grep -Eac "\\] {5,}$1 [0-9]+ " "$OUT/console.log" || :; }
 names() { sed -En "s/^  $1 [0-9]+ (- )?([^ ]+).*/\2/p" "$OUT/ktap.log" | sort; }
 
 skipped=$(count '^ *ok .*# SKIP')
@@ -176,6 +178,7 @@ if [ -n "$KCSAN" ]; then
 	others=$(wc -l < "$OUT/races.log")
 	echo "data races        0 in kernel/module, $others elsewhere ($OUT/races.log)"
 fi
+[ -z "$KUNIT" ] || echo "KUnit             $(count_kunit ok) passed, $(count_kunit 'not ok') failed"
 [ "$OOPS" != 1 ] || echo "oopses            $oopses, as expected"
 [ -z "$leaks" ] || echo "leaks             $leaks"
 echo "tests             $passed passed, $failed failed, $skipped skipped${TESTS:+ ($TESTS)}"
@@ -183,6 +186,10 @@ echo "tests             $passed passed, $failed failed, $skipped skipped${TESTS:
 [ -z "$(names 'not ok')" ] || names 'not ok' | sed 's/^/  failed: /'
 [ "$((passed + failed + $(count '^  ok .*# SKIP')))" = "${planned:-none}" ] ||
 	fail "the programs planned ${planned:-no} tests and reported another number"
+if [ -n "$KUNIT" ]; then
+	! grep -Ea '\] +not ok [0-9]+ ' "$OUT/console.log" || fail "a KUnit test failed"
+	[ "$(count_kunit ok)" -gt 0 ] || fail "no KUnit test ran"
+fi
 [ -z "$leaks" ] || fail "memory leaks: $leaks ($OUT/ktap.log has the backtraces)"
 ! grep -q '^not ok 1 coldplug' "$OUT/ktap.log" || fail "the coldplug failed"
 [ "$passed" -gt 0 ] || fail "no test passed"

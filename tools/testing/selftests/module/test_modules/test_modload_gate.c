@@ -22,6 +22,19 @@ module_param(exit_ms, int, 0);
 module_param(exit_ask, charp, 0);
 module_param(oops, charp, 0);
 
+static int gate = GATE_INIT;	/* where init stops, */
+static char *ask = "";		/* before it requests this module, */
+static bool nowait;		/* maybe without waiting for it, */
+static int then = -1;		/* and stops again */
+static char *live_ask = "";	/* requests this module when it is live itself */
+static char *exit_request = "";	/* exit requests this module */
+module_param(gate, int, 0);
+module_param(ask, charp, 0);
+module_param(nowait, bool, 0);
+module_param(then, int, 0);
+module_param(live_ask, charp, 0);
+module_param(exit_request, charp, 0);
+
 static int pass_or_oops(enum test_modload_gate nr, const char *where)
 {
 	int err = test_modload_pass(nr);
@@ -68,25 +81,42 @@ int test_modload_symbol2(void)
 }
 EXPORT_SYMBOL_GPL(test_modload_symbol2);
 
+static int gate_notify(struct notifier_block *nb, unsigned long state, void *data)
+{
+	if (state == MODULE_STATE_LIVE && data == THIS_MODULE)
+		request_module("%s", live_ask);
+	return NOTIFY_OK;
+}
+
+static struct notifier_block gate_nb = { .notifier_call = gate_notify };
+
 static int __init test_modload_gate_init(void)
 {
-	int nr = pass_or_oops(GATE_INIT, "init");
+	int nr = pass_or_oops(gate, "init");
 
+	if (nr > 0 && *ask && __request_module(!nowait, "%s", ask) == -ERESTARTSYS)
+		nr = -EINTR;
+	if (nr > 0 && then >= 0)
+		test_modload_pass(then);
 	if (nr < 0 || (ret && nr <= fails))
 		return min(nr, 0) ?: ret;
 	if (async)
 		async_schedule(async_part, NULL);
-	return 0;
+	return *live_ask ? register_module_notifier(&gate_nb) : 0;
 }
 
 static void __exit test_modload_gate_exit(void)
 {
+	if (*live_ask)
+		unregister_module_notifier(&gate_nb);
 	pass_or_oops(GATE_EXIT, "exit");
 	msleep(exit_ms);
 	if (*exit_ask) {
 		schedule_work(&ask_work);
 		flush_work(&ask_work);
 	}
+	if (*exit_request)
+		request_module("%s", exit_request);
 }
 
 module_init(test_modload_gate_init);
