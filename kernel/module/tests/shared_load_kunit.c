@@ -9,7 +9,6 @@
 #include <linux/iopoll.h>
 #include <linux/kthread.h>
 
-#define LIMIT		(60 * HZ)
 #define FILE(_n)	((const struct inode *)&requests[_n])	/* only compared */
 #define LEFT		1L	/* result of a wait that ended before its timeout */
 #define BEGIN(...)	begin(test, &(struct test_request){ __VA_ARGS__ })
@@ -24,8 +23,7 @@ struct test_request {
 	const char *args;
 	long symbol;		/* wait for a symbol, for so many jiffies */
 	int end;		/* errno of its own load, 0 if the module goes live */
-	bool init;		/* the errno is that of the init function */
-	bool removal;
+	bool init, removal;	/* the errno is that of init; it removes the module */
 	bool dies, dies_early;	/* its task exits as the owner of the name, or of the file only */
 	struct shared_load_info *req;
 	struct task_struct *task;
@@ -110,7 +108,7 @@ static long finish(struct test_request *r)
 	complete(&r->gate);
 	if (r->dies || r->dies_early)
 		return wait_until(READ_ONCE(r->task->flags) & PF_EXITING) ? 0 : -ETIMEDOUT;
-	return wait_for_completion_timeout(&r->ended, LIMIT) ? min(r->ret, LEFT) : -ETIMEDOUT;
+	return wait_until(completion_done(&r->ended)) ? min(r->ret, LEFT) : -ETIMEDOUT;
 }
 
 /* Are these the waiters of @owner, in this order? */
@@ -264,28 +262,27 @@ static void interrupted_heir_hands_over(struct kunit *test)
 static const struct test_row {
 	const char *name;
 	int nr, begun;
-	enum { NONE, FAILING, DEATH, SIGNAL } event;
+	enum { NONE, FAILING, DEATH, TIMEOUT, SIGNAL } event;
 	struct test_request requests[5];
 } rows[] = {
 	{ "live", 5, 0, NONE, { { 0, FILE(0) }, { -EEXIST }, { -EEXIST, .args = "a" },
-				{ -EEXIST, FILE(0) }, { LEFT, .symbol = LIMIT } } },
+				{ -EEXIST, FILE(0) }, { LEFT, .symbol = 60 * HZ } } },
 	{ "init_error", 4, 0, NONE, { { -EPERM, .end = -EPERM, .init = true }, { -EPERM },
-				      { 0, .args = "a" }, { LEFT, .symbol = LIMIT } } },
+				      { 0, .args = "a" }, { LEFT, .symbol = 60 * HZ } } },
 	{ "second_enomem", 3, 0, NONE, { { -ENOMEM, .end = -ENOMEM }, { -ENOMEM, .end = -ENOMEM },
 					 { -ENOMEM } } },
 	/* A waiter that is late began before the load of its next owner. */
 	{ "late", 4, 2, FAILING, { { -ENODEV, .end = -ENODEV }, { -ENODEV },
 				   { -ENOEXEC, .end = -ENOEXEC }, { -ENOEXEC } } },
 	/* The owner of a file fails with the errno of the owner of the name. */
-	{ "late_file", 5, 3, FAILING, { { -ENODEV, .end = -ENODEV }, { -ENODEV, FILE(0) },
-					{ -ENODEV, FILE(0) }, { 0, FILE(0) },
-					{ -EEXIST, FILE(0) } } },
+	{ "late_file", 4, 3, FAILING, { { -ENODEV, .end = -ENODEV }, { -ENODEV, FILE(0) },
+					{ -ENODEV, FILE(0) }, { 0, FILE(0) } } },
 	{ "removal", 3, 0, NONE, { { 0, .removal = true }, { 0 }, { -EEXIST } } },
-	{ "symbol_timeout", 2, 0, NONE, { { 0 }, { -ETIME, .symbol = 1 } } },
+	{ "symbol_timeout", 2, 2, TIMEOUT, { { 0 }, { -ETIME, .symbol = 1 } } },
 	{ "signal", 3, 3, SIGNAL, { { 0 }, { -ERESTARTSYS }, { -EEXIST } } },
 	/* The next request sees that the owner died. There is no module, so it loads one. */
 	{ "dead_owner", 5, 3, DEATH, { { 0, .dies = true }, { -EBUSY },
-				       { -EBUSY, .symbol = LIMIT }, { 0 }, { -EEXIST } } },
+				       { -EBUSY, .symbol = 60 * HZ }, { 0 }, { -EEXIST } } },
 	{ "dead_file_owner", 3, 2, DEATH, { { 0, FILE(0), .dies_early = true }, { 0, FILE(0) },
 					    { -EEXIST, FILE(0) } } },
 };
@@ -297,14 +294,17 @@ static void requests_ended(struct kunit *test)
 
 	for (i = 0; i < row->nr; i++) {
 		begin(test, &row->requests[i]);
-		if (i + 1 == row->begun && row->event == FAILING)
-			shared_load_failing(requests[0].req, 0);
-		if (i + 1 == row->begun && row->event == DEATH)
-			finish(&requests[0]);
-		if (i + 1 == row->begun && row->event == SIGNAL)
+		KUNIT_EXPECT_TRUE(test, !i || row->event == DEATH ||
+				  !completion_done(&requests[i].owns));
+		if (i + 1 != row->begun)
+			continue;
+		if (row->event == SIGNAL)
 			send_sig(SIGTERM, requests[1].task, 1);
+		if (row->event == FAILING)
+			shared_load_failing(requests[0].req, 0);
+		else
+			finish(&requests[row->event == DEATH ? 0 : 1]);
 	}
-	/* A waiter that becomes an owner opens its gate in turn. */
 	for (i = 0; i < row->nr; i++)
 		KUNIT_EXPECT_EQ_MSG(test, row->requests[i].ret, finish(&requests[i]), "%d", i);
 }

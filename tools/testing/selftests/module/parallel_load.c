@@ -264,7 +264,6 @@ static const struct test_case cases[] = {
 };
 
 static bool failed;
-
 #define check(_ok, _fmt, ...) do {								\
 	if (!(_ok)) {										\
 		failed = true;									\
@@ -444,14 +443,15 @@ static void run_case(const struct test_case *t, char way, int n)
 		      "first: not held: %s", results(&first));
 		if (!t->after)
 			others = start_others(others_call, way, n - 1, sleep);
-		happen(t, &first, &others);
+		if (!failed)
+			happen(t, &first, &others);
 		if (t->after)
 			others = start_others(others_call, way, n - 1, sleep);
 	}
 	check(first.n + others.n == n, "requests cannot be made");
 
 	/* Gates are closed */
-	set_deadline(t->limit ?: LIMIT / 4);
+	set_deadline(failed ? 1 : t->limit ?: LIMIT / 4);
 	if (t->prompt & 2)
 		check(wait_for(!count_waiting(&first)), "first: still waiting");
 	else if (t->hold != NOWHERE && t->event != EV_KILL_FIRST)
