@@ -124,7 +124,7 @@ void shared_load_wait_end(const struct shared_load_info *req, const char *name, 
 
 	while (ms > longest && !atomic_long_try_cmpxchg(&longest_wait_ms, &longest, ms))
 		;
-	atomic_add(left > 0 && req->need != SHARED_LOAD_SYMBOL, &taken_over_loads);
+	atomic_add(left > 0 && !list_empty(&req->list), &taken_over_loads);
 	trace_module_wait_end(name ?: "-", needs[req->need], left > 0 ? 0 : left ?: -EBUSY, ns);
 }
 
