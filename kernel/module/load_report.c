@@ -29,8 +29,7 @@ static const char *name_of(const struct shared_load_info *owner)
 
 static void describe(char *buf, const char *event, const struct shared_load_info *owner)
 {
-	/* The flag is never cleared. */
-	bool dead = data_race(READ_ONCE(owner->task->flags)) & PF_EXITING;
+	bool dead = data_race(READ_ONCE(owner->task->flags)) & PF_EXITING; /* never cleared */
 	const char *state = dead ? "dead" : owner->removal ? "removing" :
 			    !owner->named ? "reading" : owner->failing ? "failing" :
 			    READ_ONCE(owner->initializing) ? "initializing" : "loading";
@@ -124,7 +123,8 @@ void shared_load_wait_end(const struct shared_load_info *req, const char *name, 
 
 	while (ms > longest && !atomic_long_try_cmpxchg(&longest_wait_ms, &longest, ms))
 		;
-	atomic_add(left > 0 && !list_empty(&req->list), &taken_over_loads);
+	atomic_add(left > 0 && req->need != SHARED_LOAD_SYMBOL && !list_empty(&req->list),
+		   &taken_over_loads);
 	trace_module_wait_end(name ?: "-", needs[req->need], left > 0 ? 0 : left ?: -EBUSY, ns);
 }
 

@@ -40,7 +40,7 @@ struct test_case {
 #define ARGS(_args)	{ "gate", .args = _args }
 #define GATE		ARGS("")
 #define USER		{ "user", .args = "" }
-#define DEAD		{ "gate", "test_modload_d5", E_NO_EXPORT, "oops=init" }
+#define DEAD		{ "gate", "test_modload_d7", E_NO_EXPORT, "oops=init" }
 
 static const struct test_case cases[] = {
 	{ "threads_live", "ifcm", "aaaaaaaaAA", "0: 0, 1-9: EEXIST", 1, { GATE } },
