@@ -38,7 +38,7 @@ unsigned long copy_from_user(void *to, const void *from, unsigned long n)
 	return offset + n > fault_at ? offset + n - fault_at : 0;
 }
 
-/* An image and what is to be found in it */
+/* An image, and what module_peek() must find in it */
 struct sample {
 	const char *what;
 	const char *name;	/* NULL: none */
