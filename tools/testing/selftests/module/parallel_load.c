@@ -60,6 +60,7 @@ struct test_case {
 	const char *setup;	/* load test_modload_gate before, with these arguments, */
 	const char *owner;	/* or hold it in its init function, and the first ASLEEP */
 	int prompt;		/* end while gates are closed: 1 the others, 2 the first, 3 all */
+	struct call rest;	/* the others but the first, which is held then and not prompt */
 	int limit;		/* and within so many seconds */
 	int late;		/* result of requests that come then */
 	const char *log;	/* a text in the kernel log, */
@@ -192,6 +193,9 @@ static const struct test_case cases[] = {
 	  EDIT(E_LARGE | E_SLOW, "ret=-19"), .event = EV_OPEN, .prompt = 1, .limit = 10 },
 	{ "copy_made_by_heir", "ic", { ENODEV, LEAD_SUCCEEDS }, 2, EDIT(E_LARGE, ENODEV_ONCE),
 	  EDIT(E_LARGE | E_BUILD_ID, ENODEV_ONCE) },
+	{ "copy_held_by_heir", "c", { EFAULT, ONE_SUCCEEDS }, 1,
+	  EDIT(E_LARGE, FAILS(1, EFAULT)), EDIT(E_LARGE | E_SLOW, ""), GATE_PARAM, EV_OPEN,
+	  .rest = EDIT(E_LARGE, ""), .prompt = 3, .limit = 10, .n = 16 },
 	{ "copy_bad_vermagic", "ifcm", { ENOEXEC, ENOEXEC }, 0, EDIT(E_LARGE | E_VERMAGIC, ""),
 	  .hold = NOWHERE },
 	{ "copy_removal_ends", "ifc", { 0, LEAD_SUCCEEDS }, 2, REMOVE, EDIT(E_LARGE, ""),
@@ -379,12 +383,13 @@ static void expect(const char *who, const struct group *g, int want)
 }
 
 /* Start the other requests. The first of them sleeps before the rest comes. */
-static struct group start_others(const struct call *call, char way, int n, bool sleep)
+static struct group start_others(const struct test_case *t, const struct call *call, char way,
+				 int n, bool sleep)
 {
 	struct group g = start(call, way, n > 0, NULL);
 
 	check(!sleep || all_asleep(&g), "other 0: not asleep: %s", results(&g));
-	g.n += start(call, way, n - 1, NULL).n;
+	g.n += start(t->rest.module ? &t->rest : call, way, n - 1, NULL).n;
 	check(!sleep || all_asleep(&g), "others: not asleep: %s", results(&g));
 	return g;
 }
@@ -442,11 +447,11 @@ static void run_case(const struct test_case *t, char way, int n)
 		      wait_for(read_gate(t->hold, true) || !count_waiting(&first)),
 		      "first: not held: %s", results(&first));
 		if (!t->after)
-			others = start_others(others_call, way, n - 1, sleep);
+			others = start_others(t, others_call, way, n - 1, sleep);
 		if (!failed)
 			happen(t, &first, &others);
 		if (t->after)
-			others = start_others(others_call, way, n - 1, sleep);
+			others = start_others(t, others_call, way, n - 1, sleep);
 	}
 	check(first.n + others.n == n, "requests cannot be made");
 
@@ -457,7 +462,8 @@ static void run_case(const struct test_case *t, char way, int n)
 	else if (t->hold != NOWHERE && t->event != EV_KILL_FIRST)
 		check(count_waiting(&first), "first: ended early: %s", results(&first));
 	if (t->prompt & 1)
-		check(wait_for(!count_waiting(&others)), "others: not ended: %s", results(&others));
+		check(wait_for(count_waiting(&others) == !!t->rest.module), "others: not ended: %s",
+		      results(&others));
 	else if (t->hold != NOWHERE)
 		check(all_asleep(&others), "others: ended early: %s", results(&others));
 	if (t->late) {
