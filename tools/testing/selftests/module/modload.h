@@ -85,7 +85,7 @@ struct request {
 	bool live;		/* the module was, right after the call */
 	int noticed;		/* signals and ptrace stops */
 	long switches;		/* voluntary context switches when last seen */
-	long all_switches;	/* the same when the call ended */
+	long wakeups;		/* and since then, when the call ended */
 };
 
 /* Consecutive requests */
@@ -414,7 +414,7 @@ static void make_request(struct request *req, const struct call *call, char way,
 	snprintf(path, sizeof(path), "/sys/module/%s/initstate", image.name);
 	read_file(path, state, sizeof(state));
 	req->live = !strcmp(state, "live\n");
-	req->all_switches = usage.ru_nvcsw;
+	req->wakeups = usage.ru_nvcsw - req->switches;
 	req->err = err;
 	if (call->opens)
 		set_gate("open", GATE_EXIT);
