@@ -14,33 +14,24 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
-#include <limits.h>
-#include <linux/futex.h>
 #include <math.h>
-#include <sched.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <termios.h>
-#include <time.h>
 #include <unistd.h>
 
-#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
-#define MIB		(1024.0 * 1024.0)
-#define PAGE		4096UL
+#include "requests.h"
 
 #define MODULES		"/bench"
-#define STATS		"/sys/kernel/debug/modules/stats"
 #define GATE		"/sys/module/bench_mid/parameters/hold"
 #define CALLS		"/run/bench.calls"
 
@@ -50,74 +41,17 @@
 #define ROOM_REQUESTS	128
 #define OTHERS		8
 #define WIDE_SIZE	(108UL << 20)	/* as in Kbuild */
-#define MAX_REQUESTS	(STORM_MODULES * STORM_REQUESTS)
+_Static_assert(STORM_MODULES * STORM_REQUESTS <= MAX_REQUESTS, "MAX_REQUESTS");
 
 #ifndef MODULE_INIT_COMPRESSED_FILE
 #define MODULE_INIT_COMPRESSED_FILE	4
 #endif
 
-enum way { INIT_MODULE, ONE_FILE, COPIES };
-
-static const char * const way_names[] = { "init_module", "one_file", "copies" };
-
 enum outcome { LIVE, INIT_FAILS, SYMBOL_MISSING };
 
 static const char * const outcome_names[] = { "live", "init_fails", "symbol_missing" };
 
-struct image {
-	char name[32];		/* of the module in it */
-	char *data;
-	size_t len;
-	size_t size;		/* of its module memory */
-};
-
-/* One request, a process. Shared between it and the process that measures. */
-struct slot {
-	double end;		/* when the system call returned */
-	long wakeups;		/* how often the system call slept */
-	int err;
-	pid_t pid;
-	bool started, returned;
-};
-
-static struct {
-	int go, leave;		/* futexes */
-	int ready, returned;
-	bool held;		/* a load waits in its init function for GATE */
-	int other_loads, other_enomem;
-	struct slot slot[MAX_REQUESTS];
-} *shared;
-
-enum figure {
-	WALL, CPU, WAKEUPS, PEAK, WASTED, IMAGES,
-	OK, EXIST, BUSY, NODEV, NOENT, NOMEM, OTHER, KILLED, NO_ROOM,
-	/* of these the most counts, not the median */
-	LOADS, INITS, ALLOCATIONS, ERRNOS, NR_FIGURES
-};
-
-static const char * const figure_names[] = {
-	[WALL]		= "wall_s",
-	[CPU]		= "cpu_s",
-	[WAKEUPS]	= "wakeups",
-	[PEAK]		= "peak_mib",
-	[WASTED]	= "wasted_mib",
-	[IMAGES]	= "images",
-	[OK]		= "ok",
-	[EXIST]		= "eexist",
-	[BUSY]		= "ebusy",
-	[NODEV]		= "enodev",
-	[NOENT]		= "enoent",
-	[NOMEM]		= "enomem",
-	[OTHER]		= "other",
-	[KILLED]	= "killed",
-	[NO_ROOM]	= "no_room_messages",
-	[LOADS]		= "loads",
-	[INITS]		= "inits",
-	[ALLOCATIONS]	= "allocations",
-	[ERRNOS]	= "errnos",
-};
-
-static void shut_down(void)
+static void __attribute__((noreturn)) shut_down(void)
 {
 	fflush(NULL);
 	sync();
@@ -126,7 +60,7 @@ static void shut_down(void)
 		pause();
 }
 
-static void die(const char *fmt, ...)
+void die(const char *fmt, ...)
 {
 	int err = errno;
 	va_list ap;
@@ -141,16 +75,8 @@ static void die(const char *fmt, ...)
 	shut_down();
 }
 
-static double seconds(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return t.tv_sec + t.tv_nsec / 1e9;
-}
-
 /* Return the CPU time that this guest has used on the host. */
-static double host_cpu_seconds(void)
+double cpu_seconds(void)
 {
 	char line[64] = "";
 
@@ -160,137 +86,17 @@ static double host_cpu_seconds(void)
 	return strtod(line, NULL);
 }
 
-static void nap(int ms)
-{
-	const struct timespec t = { ms / 1000, ms % 1000 * 1000000L };
-
-	nanosleep(&t, NULL);
-}
-
-static void write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-
-	if (fd < 0 || write(fd, text, strlen(text)) < 0)
-		die("write %s", path);
-	close(fd);
-}
-
-static void wait_on(int *futex)
-{
-	while (!__atomic_load_n(futex, __ATOMIC_ACQUIRE))
-		syscall(SYS_futex, futex, FUTEX_WAIT, 0, NULL, NULL, 0);
-}
-
-static void release(int *futex)
-{
-	__atomic_store_n(futex, 1, __ATOMIC_RELEASE);
-	syscall(SYS_futex, futex, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
-}
-
-/* Return a counter of the kernel: not a number without the file, 0 without the line. */
-static double number_in(const char *path, const char *what)
-{
-	char line[256], *at;
-	double n = 0;
-	FILE *f;
-
-	f = fopen(path, "re");
-	if (!f)
-		return NAN;
-	while (fgets(line, sizeof(line), f)) {
-		at = strstr(line, what);
-		if (at) {
-			n = strtod(at + strlen(what), NULL);
-			break;
-		}
-	}
-	fclose(f);
-	return n;
-}
-
-struct stats {
-	double live, failed, failed_loads, failed_copies, kmod_bytes, copied_bytes;
-};
-
-static struct stats read_stats(void)
-{
-	struct stats s = {
-		.live		= number_in(STATS, "Mods ever loaded\t"),
-		.failed		= number_in(STATS, "Mods failed on kread\t") +
-				  number_in(STATS, "Mods failed on decompress\t"),
-		.failed_loads	= number_in(STATS, "Mods failed on load\t"),
-		.failed_copies	= number_in(STATS, "Mods failed on becoming\t"),
-		.kmod_bytes	= number_in(STATS, "Failed kmod bytes\t"),
-		.copied_bytes	= number_in(STATS, "Failed becoming bytes\t"),
-	};
-
-	s.failed += s.failed_loads + s.failed_copies;
-	return s;
-}
-
-/* Only the images and the module memory of loads change this during a measurement. */
-static double vmalloc_mib(void)
-{
-	return number_in("/proc/meminfo", "VmallocUsed:") / 1024;
-}
-
-static int open_log(void)
-{
-	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-
-	if (fd < 0)
-		die("open /dev/kmsg");
-	lseek(fd, 0, SEEK_END);
-	return fd;
-}
-
-static void read_log(int fd, double *figures)
-{
-	char line[2048];
-	ssize_t len;
-
-	for (;;) {
-		len = read(fd, line, sizeof(line) - 1);
-		if (len < 0 && errno == EPIPE)
-			continue;	/* lines were overwritten */
-		if (len <= 0)
-			break;
-		line[len] = '\0';
-		if (strstr(line, ";bench_") && strstr(line, ": init\n"))
-			figures[INITS]++;
-		if (strstr(line, ": Unknown symbol bench_"))
-			figures[LOADS]++;
-		if (strstr(line, "vmap allocation for size") ||
-		    strstr(line, "execmem: unable to allocate memory"))
-			figures[NO_ROOM]++;
-	}
-	figures[LOADS] += figures[INITS];
-	close(fd);
-}
-
 /* Modules */
 
-static struct image read_image(const char *name)
+static struct image read_module(const char *name)
 {
 	struct image image;
 	char path[64];
-	struct stat st;
-	int fd;
 
-	snprintf(image.name, sizeof(image.name), "%s", name);
 	snprintf(path, sizeof(path), MODULES "/%s.ko", name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st))
-		die("open %s", path);
-	image.len = st.st_size;
-	image.size = strcmp(name, "bench_wide") ? image.len : WIDE_SIZE;
-	image.data = mmap(NULL, image.len, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (image.data == MAP_FAILED ||
-	    read(fd, image.data, image.len) != (ssize_t)image.len)
-		die("read %s", path);
-	close(fd);
+	image = read_image(path);
+	if (!strcmp(name, "bench_wide"))
+		image.size = WIDE_SIZE;
 	return image;
 }
 
@@ -303,6 +109,7 @@ static void rename_image(struct image *image, const char *name)
 	while ((at = memmem(at, end - at, image->name, len)))
 		memcpy(at, name, len);
 	memcpy(image->name, name, len);
+	snprintf(image->path, sizeof(image->path), MODULES "/%s.ko", name);
 }
 
 static void free_image(struct image *image)
@@ -316,96 +123,12 @@ static void unload(const char *name)
 		nap(10);
 }
 
-/*
- * Write a file. Pages of zeros stay holes, which read no faster: 512 files would not
- * fit into the guest otherwise.
- */
-static void write_image(const struct image *image, const char *path)
-{
-	static const char zeros[PAGE];
-	size_t at, n;
-	int fd;
-
-	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-	if (fd < 0 || ftruncate(fd, image->len))
-		die("create %s", path);
-	for (at = 0; at < image->len; at += PAGE) {
-		n = image->len - at < PAGE ? image->len - at : PAGE;
-		if (memcmp(image->data + at, zeros, n) &&
-		    pwrite(fd, image->data + at, n, at) != (ssize_t)n)
-			die("write %s", path);
-	}
-	/* The kernel reads no module from a file that is open for writing. */
-	close(fd);
-}
-
-static int open_module(const struct image *image, enum way way)
-{
-	char path[64];
-	int fd;
-
-	if (way == INIT_MODULE)
-		return -1;
-	snprintf(path, sizeof(path), MODULES "/%s.ko", image->name);
-	if (way == COPIES) {
-		snprintf(path, sizeof(path), "/tmp/copy.%d", getpid());
-		write_image(image, path);
-	}
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (way == COPIES)
-		unlink(path);
-	return fd;
-}
-
 /* Many requests at once */
-
-static long wakeups(void)
-{
-	struct rusage ru;
-
-	getrusage(RUSAGE_SELF, &ru);
-	return ru.ru_nvcsw;
-}
-
-static void load(const void *data, size_t len, int fd, enum way way, const char *params,
-		 struct slot *slot)
-{
-	long ret, n = wakeups();
-
-	if (way == INIT_MODULE)
-		ret = syscall(SYS_init_module, data, len, params);
-	else
-		ret = syscall(SYS_finit_module, fd, params, 0);
-	slot->err = ret ? errno : 0;
-	slot->end = seconds(CLOCK_MONOTONIC);
-	slot->wakeups = wakeups() - n;
-}
-
-/* The process stays, so that no exit costs time while other requests still wait. */
-static void request(const struct image *image, enum way way, const char *params,
-		    struct slot *slot)
-{
-	int fd = open_module(image, way);
-
-	/* If memory runs out, it must not kill the process that measures. */
-	write_file("/proc/self/oom_score_adj", "500");
-	slot->pid = getpid();
-	/* The first system call of a process has page faults, all in the same pages. */
-	load(NULL, 0, -1, way, params, slot);
-	__atomic_add_fetch(&shared->ready, 1, __ATOMIC_RELEASE);
-	wait_on(&shared->go);
-	__atomic_store_n(&slot->started, true, __ATOMIC_RELEASE);
-	load(image->data, image->len, fd, way, params, slot);
-	slot->returned = true;
-	__atomic_add_fetch(&shared->returned, 1, __ATOMIC_RELEASE);
-	wait_on(&shared->leave);
-	_exit(0);
-}
 
 /* Load another module again and again during the measurement. */
 static void load_other(int nr)
 {
-	struct image image = read_image("bench_big");
+	struct image image = read_module("bench_big");
 	char name[32];
 
 	snprintf(name, sizeof(name), "bench_b%02d", nr);
@@ -421,34 +144,10 @@ static void load_other(int nr)
 	_exit(0);
 }
 
-static pid_t start(void)
-{
-	pid_t pid;
-
-	fflush(NULL);
-	pid = fork();
-	if (pid < 0)
-		die("fork");
-	return pid;
-}
-
-static void begin(void)
-{
-	memset(shared, 0, sizeof(*shared));
-}
-
-static void add_requests(int first, const struct image *image, enum way way, int n,
-			 const char *params)
-{
-	for (int i = 0; i < n; i++)
-		if (!start())
-			request(image, way, params, &shared->slot[first + i]);
-}
-
 /* Start a load whose init function waits until GATE is 0, and fails. */
 static void start_held_load(const struct image *image, enum way way)
 {
-	struct slot slot;
+	struct slot slot = {};
 
 	if (!start()) {
 		load(image->data, image->len, open_module(image, way), way,
@@ -484,101 +183,21 @@ static void try_open_gate(int n)
 	shared->held = false;
 }
 
-static enum figure figure_of(int err)
+void look_at_requests(int n)
 {
-	switch (err) {
-	case 0:
-		return OK;
-	case EEXIST:
-		return EXIST;
-	case EBUSY:
-		return BUSY;
-	case ENODEV:
-		return NODEV;
-	case ENOENT:
-		return NOENT;
-	case ENOMEM:
-		return NOMEM;
-	default:
-		return OTHER;
-	}
+	if (shared->held)
+		try_open_gate(n);
 }
 
-/* Run before the requests, and survive them if memory runs out. */
-static void be_urgent(void)
+void begin_measurement(int n)
 {
-	const struct sched_param urgent = { .sched_priority = 1 };
-
-	write_file("/proc/self/oom_score_adj", "-1000");
-	if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &urgent))
-		die("sched_setscheduler");
-}
-
-/* Let @n requests for @image, or for others of its size, start and return. */
-static void measure(int n, const struct image *image, double *figures)
-{
-	struct stats before, after;
-	double begin, base, used;
-	int i, log, dead = 0;
-
-	memset(figures, 0, NR_FIGURES * sizeof(*figures));
-	while (__atomic_load_n(&shared->ready, __ATOMIC_ACQUIRE) < n) {
-		if (waitpid(-1, NULL, WNOHANG) > 0)
-			die("a request died too early");
-		nap(10);
-	}
 	printf("measuring %d\n", n);
-	nap(200);
-	log = open_log();
-	before = read_stats();
-	base = vmalloc_mib();
-	figures[CPU] = -host_cpu_seconds();
-
-	begin = seconds(CLOCK_MONOTONIC);
-	release(&shared->go);
-	while (__atomic_load_n(&shared->returned, __ATOMIC_ACQUIRE) + dead < n) {
-		if (shared->held)
-			try_open_gate(n);
-		used = vmalloc_mib() - base;
-		if (used > figures[PEAK])
-			figures[PEAK] = used;
-		while (waitpid(-1, NULL, WNOHANG) > 0)
-			dead++;
-		/* A look has its cost, too. */
-		nap(seconds(CLOCK_MONOTONIC) - begin < 1 ? 5 : 25);
-	}
-	figures[CPU] += host_cpu_seconds();
-	after = read_stats();
-	release(&shared->leave);
-	while (wait(NULL) > 0)
-		;
-	read_log(log, figures);
-
-	for (i = 0; i < n; i++) {
-		const struct slot *slot = &shared->slot[i];
-
-		if (!slot->returned) {
-			figures[KILLED]++;
-			continue;
-		}
-		if (slot->end - begin > figures[WALL])
-			figures[WALL] = slot->end - begin;
-		figures[WAKEUPS] += slot->wakeups;
-		figures[figure_of(slot->err)]++;
-	}
-	for (i = EXIST; i <= OTHER; i++)
-		figures[ERRNOS] += figures[i] > 0;
-	after.failed_loads -= before.failed_loads;
-	figures[WASTED] = after.failed_loads * image->size / MIB;
-	figures[ALLOCATIONS] = figures[INITS] + after.failed_loads;
-	figures[IMAGES] = figures[ALLOCATIONS] + after.failed_copies - before.failed_copies;
 }
 
-static int by_value(const void *a, const void *b)
+void end_round(const char *name)
 {
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
+	unload(name);
+	nap(100);
 }
 
 static void print_figure(const char *key, const char *figure, double value)
@@ -597,24 +216,11 @@ static void print_figures(const char *key, const double *figures)
 static void measure_cell(const char *what, const struct image *image, enum way way,
 			 enum outcome outcome, int n)
 {
-	double figures[NR_FIGURES], all[NR_FIGURES][9], spent = 0;
-	int i, r = 0;
+	static double all[NR_FIGURES][MAX_ROUNDS];
+	double figures[NR_FIGURES];
 	char key[64];
 
-	do {
-		begin();
-		add_requests(0, image, way, n, outcome == INIT_FAILS ? "ret=-19" : "");
-		measure(n, image, figures);
-		unload(image->name);
-		nap(100);
-		for (i = 0; i < NR_FIGURES; i++)
-			all[i][r] = figures[i];
-		spent += figures[WALL];
-	} while (++r < 9 && spent < 1);
-	for (i = 0; i < NR_FIGURES; i++) {
-		qsort(all[i], r, sizeof(all[i][0]), by_value);
-		figures[i] = all[i][i < LOADS ? r / 2 : r - 1];
-	}
+	measure_rounds(9, 1, image, way, n, outcome == INIT_FAILS ? "ret=-19" : "", all, figures);
 	snprintf(key, sizeof(key), "%s.%s.%s.%d", what, way_names[way], outcome_names[outcome], n);
 	print_figures(key, figures);
 }
@@ -633,7 +239,7 @@ static void warm_up(const struct image *image, enum way way)
 static void measure_requests(int max)
 {
 	static const int counts[] = { 1, 8, 32, 128, 512 };
-	struct image image = read_image("bench_big"), bad = read_image("bench_bigbad");
+	struct image image = read_module("bench_big"), bad = read_module("bench_bigbad");
 	enum outcome outcome;
 	enum way way;
 	size_t i;
@@ -678,7 +284,7 @@ static void measure_waiters(const struct image *image, enum way way, int n)
 
 static void measure_failures(int max)
 {
-	struct image mid = read_image("bench_mid"), bad = read_image("bench_bad");
+	struct image mid = read_module("bench_mid"), bad = read_module("bench_bad");
 	enum way way;
 
 	be_urgent();
@@ -698,15 +304,18 @@ static void storm(int requests, enum way way, bool print)
 	double figures[NR_FIGURES];
 	char name[32], key[64];
 	struct image image;
-	int i;
+	int i, fd;
 
 	begin();
 	for (i = 0; i < STORM_MODULES; i++) {
-		image = read_image("bench_mid");
+		image = read_module("bench_mid");
 		snprintf(name, sizeof(name), "bench_m%02d", i);
 		rename_image(&image, name);
-		snprintf(key, sizeof(key), MODULES "/%s.ko", name);
-		write_image(&image, key);
+		fd = open(image.path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+		if (fd < 0)
+			die("create %s", image.path);
+		write_image(&image, fd);
+		close(fd);
 		add_requests(i * requests, &image, way, requests, "");
 		/* The next process to be forked needs no copy of this. */
 		free_image(&image);
@@ -735,7 +344,7 @@ static void measure_storm(void)
 /* Requests for a module so large that there is no room for all of them at a time */
 static void measure_room(void)
 {
-	struct image image = read_image("bench_wide");
+	struct image image = read_module("bench_wide");
 	double figures[NR_FIGURES];
 	int i;
 
@@ -761,7 +370,7 @@ static void count_instructions(const char *name)
 {
 	static const char * const parts[] = { "load", "unload", "both" };
 	static double counts[ARRAY_SIZE(parts)][101];
-	struct image image = read_image(name);
+	struct image image = read_module(name);
 	const size_t n = ARRAY_SIZE(counts[0]);
 
 	for (size_t i = 0; i < n; i++) {
@@ -889,17 +498,10 @@ static FILE *open_list(const char *name)
 
 static bool is_live(const char *name)
 {
-	char path[160], state[16] = "";
-	FILE *f;
+	char path[160];
 
 	snprintf(path, sizeof(path), "/sys/module/%s/initstate", name);
-	f = fopen(path, "re");
-	if (!f)
-		return false;
-	if (!fgets(state, sizeof(state), f))
-		state[0] = '\0';
-	fclose(f);
-	return !strcmp(state, "live\n");
+	return has_line(path, "live\n");
 }
 
 /* kernel/a-b.ko.xz is module a_b */
@@ -1019,11 +621,7 @@ int main(int argc, char *argv[])
 	mount_one("tmpfs", "/run");
 	mount_one("debugfs", "/sys/kernel/debug");
 	talk_on_second_serial_port();
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
-		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (shared == MAP_FAILED)
-		die("mmap");
-
+	map_requests();
 	what = getenv("BENCH") ?: "";
 	opt = getenv("MAX");
 	max = opt ? atoi(opt) : 512;
