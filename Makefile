@@ -11,7 +11,7 @@ ARCH ?= x86_64
 # it scales.
 CPUS ?= $(if $(filter bisect-check,$(MAKECMDGOALS))$(filter arm64,$(ARCH)),4,16)
 export BASE VARIANT ARCH CPUS KSRC JOBS FORCE TIMEOUT ROUNDS CPUS_LIST QUICK PARTS HAMMER INPUTS
-export FROM TO CONTINUE SERIES V
+export FROM TO CONTINUE SERIES V KBUILD SIZE ARGS
 
 # "make clean" alone removes every base, "make clean BASE=6.12" one.
 export BASE_GIVEN := $(if $(filter command line environment,$(origin BASE)),y)
@@ -19,7 +19,8 @@ export BASE_GIVEN := $(if $(filter command line environment,$(origin BASE)),y)
 # The variables above must not reach the kernel's makefiles as overrides.
 MAKEOVERRIDES =
 
-TARGETS := boot check check-long check-peers bisect-check bench tree series refresh port clean
+TARGETS := boot check check-long check-peers bisect-check bench measure \
+	tree series refresh port clean
 
 .PHONY: help kernel distclean model fuzz $(TARGETS)
 .NOTPARALLEL:
@@ -35,6 +36,8 @@ help:
 ## check-peers  tests of other projects; the patched kernel must pass what the base passes
 ## bisect-check  every commit compiles, boots, and fails no test that passed before
 ## bench      base against patched: a table, bench.json and plots in build/bench/BASE
+## measure    a program and a module, in build/measure, that measure concurrent requests on
+##            a running machine; ARGS=--yes measures this one
 ## model      check a model of the protocol with spin; the last line is "N passed, N failed"
 ## fuzz       feed images to the parser of images in user memory; INPUTS=10000000
 ## tree       apply the series: build/BASE/linux, branch series/BASE on tag base/BASE
@@ -50,6 +53,7 @@ help:
 ## port:        KSRC=dir in place of TO=, CONTINUE=1 after a conflict
 ## series:      SERIES=core|extras|all, V=2 for [PATCH v2]
 ## bench:       ROUNDS=3 CPUS_LIST="16 64 128" QUICK=1 PARTS="storm room"
+## measure:     KBUILD=dir (headers of another kernel), ARGS=--help, SIZE=MiB (to sign it)
 ## check-long:  HAMMER=600
 ## check-peers: TESTS=NAME
 ## FORCE=1:     discard work in build/BASE/linux; measure, or bisect, again

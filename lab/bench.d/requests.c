@@ -2,9 +2,10 @@
 /*
  * Many concurrent requests for a module, and what they cost. Each request is a process. They
  * wait at a gate, so that they start at the same time. guest.c measures with this in the
- * guest of the benchmark.
+ * guest of the benchmark, measure.c on any machine.
  */
 
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -112,6 +113,16 @@ double number_in(const char *path, const char *what)
 	}
 	fclose(f);
 	return n;
+}
+
+/* Return the CPU time of all system calls. guest.c has another function. */
+double __attribute__((weak)) cpu_seconds(void)
+{
+	double sum = 0;
+
+	for (int i = 0; i < MAX_REQUESTS; i++)
+		sum += shared->slot[i].cpu;
+	return sum;
 }
 
 bool has_line(const char *path, const char *what)
@@ -253,6 +264,46 @@ int copy_image(const struct image *image)
 	/* The kernel reads no module from a file that is open for writing. */
 	close(copy);
 	return fd;
+}
+
+static Elf64_Shdr *find_section(const struct image *image, const char *mark)
+{
+	char *at = memmem(image->data, image->len, mark, strlen(mark) + 1);
+	Elf64_Ehdr *elf = (void *)image->data;
+	Elf64_Shdr *s;
+
+	if (!at || image->len < sizeof(*elf) || memcmp(elf->e_ident, ELFMAG "\2", SELFMAG + 1) ||
+	    elf->e_shoff > image->len || (image->len - elf->e_shoff) / sizeof(*s) < elf->e_shnum)
+		return NULL;
+	s = (void *)(image->data + elf->e_shoff);
+	for (int i = 0; i < elf->e_shnum; i++)
+		if (s[i].sh_offset == (size_t)(at - image->data) && s[i].sh_size > strlen(mark))
+			return &s[i];
+	return NULL;
+}
+
+/*
+ * Return the size of the section that begins with @mark, or 0 if there is none. If @size is
+ * larger, move the section to the end of the image, with that size.
+ */
+size_t pad_image(struct image *image, const char *mark, size_t size)
+{
+	Elf64_Shdr *pad = find_section(image, mark);
+	size_t at = (image->len + PAGE - 1) & -PAGE;
+	char *data;
+
+	if (!pad || pad->sh_size >= size)
+		return pad ? pad->sh_size : 0;
+	pad->sh_offset = at;
+	pad->sh_size = size;
+	data = map_memory(at + size);
+	memcpy(data, image->data, image->len);
+	strcpy(data + at, mark);
+	munmap(image->data, image->len);
+	image->data = data;
+	image->len = at + size;
+	image->size = size;
+	return size;
 }
 
 int open_module(const struct image *image, enum way way)

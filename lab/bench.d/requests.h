@@ -79,6 +79,7 @@ struct stats read_stats(void);
 char *map_memory(size_t len);
 struct image read_image(const char *path);
 void write_image(const struct image *image, int fd);
+size_t pad_image(struct image *image, const char *mark, size_t size);
 int copy_image(const struct image *image);
 int open_module(const struct image *image, enum way way);
 
