@@ -10,8 +10,8 @@ ARCH ?= x86_64
 # takes seconds with 16; and a bisection boots each commit to see what breaks, not how
 # it scales.
 CPUS ?= $(if $(filter bisect-check,$(MAKECMDGOALS))$(filter arm64,$(ARCH)),4,16)
-export BASE VARIANT ARCH CPUS KSRC JOBS FORCE TIMEOUT ROUNDS CPUS_LIST QUICK PARTS HAMMER INPUTS
-export FROM TO CONTINUE SERIES V KBUILD SIZE ARGS
+export BASE VARIANT ARCH CPUS CONFIG GUEST KSRC JOBS FORCE TIMEOUT ROUNDS CPUS_LIST QUICK PARTS
+export HAMMER INPUTS FROM TO CONTINUE SERIES V KBUILD SIZE ARGS
 
 # "make clean" alone removes every base, "make clean BASE=6.12" one.
 export BASE_GIVEN := $(if $(filter command line environment,$(origin BASE)),y)
@@ -41,7 +41,8 @@ help:
 ## model      check a model of the protocol with spin; the last line is "N passed, N failed"
 ## fuzz       feed images to the parser of images in user memory; INPUTS=10000000
 ## tree       apply the series: build/BASE/linux, branch series/BASE on tag base/BASE
-## kernel     build/BASE/VARIANT: a built kernel, fit for "make M="
+## kernel     build/BASE/VARIANT: a built kernel, fit for "make M="; CONFIG=debian: the
+##            vmlinuz for an installed Debian kernel of that release, without modules
 ## refresh    write patches/BASE and the copies of new files from build/BASE/linux;
 ##            branch core/BASE tells where the core ends
 ## port       FROM=7.3 TO=6.12: merge the series of one base into another
@@ -49,7 +50,8 @@ help:
 ## clean      remove build/BASE (every base without BASE=); keeps downloads
 ## distclean  remove build/
 ##
-## boot:        TESTS=NAME (a part of a test's name), PROGRAMS=NAME, TIMEOUT=seconds
+## boot:        TESTS=NAME (a part of a test's name), PROGRAMS=NAME, TIMEOUT=seconds,
+##              GUEST=debian (a stock Debian with systemd, CONFIG=debian, up to 255 CPUS)
 ## port:        KSRC=dir in place of TO=, CONTINUE=1 after a conflict
 ## series:      SERIES=core|extras|all, V=2 for [PATCH v2]
 ## bench:       ROUNDS=3 CPUS_LIST="16 64 128" QUICK=1 PARTS="storm room"
