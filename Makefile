@@ -44,7 +44,7 @@ help:
 ## kernel     build/BASE/VARIANT: a built kernel, fit for "make M="; CONFIG=debian: the
 ##            vmlinuz for an installed Debian kernel of that release, without modules
 ## refresh    write patches/BASE and the copies of new files from build/BASE/linux;
-##            branch core/BASE tells where the core ends
+##            branch core/BASE is the end of the core
 ## port       FROM=7.3 TO=6.12: merge the series of one base into another
 ## series     build/BASE/series/core and extras, signed off by you, for git send-email
 ## clean      remove build/BASE (every base without BASE=); keeps downloads

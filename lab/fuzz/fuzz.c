@@ -2,7 +2,7 @@
 /*
  * Feed images to module_peek() of kernel/module/peek.c.
  *
- * An input is an image in user memory, after three bytes that tell how that memory behaves: the
+ * An input is an image in user memory, after three bytes that say how that memory behaves: the
  * address from which it faults, and the read after which another task changes a byte. ASan
  * finds accesses outside of the image and of the buffers, UBSan undefined behaviour.
  *

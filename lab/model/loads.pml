@@ -4,7 +4,7 @@
  *
  * LOADS requests load module A, IMPORTERS requests load module B, which needs a symbol of A,
  * and REMOVALS requests remove A. An inline has the name of the function that it models.
- * README.md tells what is checked and what is left out.
+ * README.md describes what is checked and what is left out.
  *
  *	WAYS=n		the ways to load A, a sum: 1 and 2 two files of one build, 4 memory with
  *			that build, 8 memory with another build, 16 either parameters

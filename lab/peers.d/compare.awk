@@ -2,7 +2,7 @@
 #
 # awk -F";" -v end=ok -f compare.awk PATCHED BASE: the verdict of each test, and the counts.
 # A line is "test;ok, not ok or skip;why". A test without a result is one that the guest did
-# not reach; end tells whether the patched guest reached its own.
+# not reach; end says whether the patched guest reached its own.
 NR == FNR { result[$1] = $2; why[$1] = $3; next }
 {
 	got = $1 in result ? result[$1] : "no result"
