@@ -282,6 +282,58 @@ static void print_coldplug(void)
 	}
 }
 
+static void print_debian(void)
+{
+	static const char * const kmods[] = { "30", "34" };
+	char key[80];
+	double v;
+
+	for (int storm = 0; storm < 2; storm++) {
+		const char *figure = storm ? "storm_s" : "settle_s";
+
+		if (storm)
+			printf("\nA module that matches each CPU and fails with -ENODEV\n"
+			       "%4s %5s  %-23s  %-15s  %-15s\n", "", "",
+			       "until udev settles, s", "requests", "calls of init");
+		else
+			printf("\nA stock Debian\n%4s %5s  %-23s  %-23s  %-15s  %-15s  %-15s\n",
+			       "", "", "user space, s", "udev settled, s", "requests",
+			       "of these EBUSY", "loads");
+		printf("%4s %5s", "kmod", "CPUs");
+		if (!storm)
+			printf("  %7s %7s %7s", "base", "patched", "ratio");
+		printf("  %7s %7s %7s", "base", "patched", "ratio");
+		for (int i = storm; i < 3; i++)
+			printf("  %7s %7s", "base", "patched");
+		putchar('\n');
+		for (int row = 0; row < 2 * 256; row++) {
+			snprintf(key, sizeof(key), "debian.kmod%s.%d", kmods[row / 256], row % 256);
+			if (!get(BASE, &v, "%s.%s", key, figure) &&
+			    !get(PATCHED, &v, "%s.%s", key, figure))
+				continue;
+			printf("%4s %5d ", kmods[row / 256], row % 256);
+			if (storm) {
+				cells(key, "storm_s", true, 7);
+				putchar(' ');
+				cells(key, "storm_requests", false, 7);
+				putchar(' ');
+				cells(key, "storm_inits", false, 7);
+			} else {
+				cells(key, "user_s", true, 7);
+				putchar(' ');
+				cells(key, "settle_s", true, 7);
+				putchar(' ');
+				cells(key, "requests", false, 7);
+				putchar(' ');
+				cells(key, "ebusy", false, 7);
+				putchar(' ');
+				cells(key, "loads", false, 7);
+			}
+			putchar('\n');
+		}
+	}
+}
+
 static void print_instructions(void)
 {
 	static const char * const modules[] = { "bench_tiny", "bench_mid" };
@@ -429,6 +481,24 @@ static void data(FILE *f, const char *key, const char *figure)
 	}
 }
 
+/* Columns: CPUs, then median, minimum and maximum of base, and of patched. */
+static void write_settled(const char *dir, const char *name, const char *prefix)
+{
+	FILE *f = create(dir, name);
+	char key[80];
+
+	for (int cpus = 1; cpus < 256; cpus++) {
+		snprintf(key, sizeof(key), "%s.%d.settle_s", prefix, cpus);
+		if (!find(key))
+			continue;
+		snprintf(key, sizeof(key), "%s.%d", prefix, cpus);
+		fprintf(f, "%d", cpus);
+		data(f, key, "settle_s");
+		fputc('\n', f);
+	}
+	fclose(f);
+}
+
 /* Columns: requests, then median, minimum and maximum of base, and of patched. */
 static void write_data(const char *dir)
 {
@@ -455,17 +525,8 @@ static void write_data(const char *dir)
 	}
 	for (size_t w = 0; w < ARRAY_SIZE(plugs); w++) {
 		snprintf(name, sizeof(name), "data/coldplug-%s", plugs[w]);
-		f = create(dir, name);
-		for (int cpus = 1; cpus < 256; cpus++) {
-			snprintf(key, sizeof(key), "coldplug.%s.%d.settle_s", plugs[w], cpus);
-			if (!find(key))
-				continue;
-			snprintf(key, sizeof(key), "coldplug.%s.%d", plugs[w], cpus);
-			fprintf(f, "%d", cpus);
-			data(f, key, "settle_s");
-			fputc('\n', f);
-		}
-		fclose(f);
+		snprintf(key, sizeof(key), "coldplug.%s", plugs[w]);
+		write_settled(dir, name, key);
 	}
 }
 
@@ -478,7 +539,7 @@ static void print_spread(void)
 	for (int i = 0; i < nr_results; i++) {
 		const struct result *r = &results[i];
 
-		if (!strstr(r->key, ".wall_s"))
+		if (!strstr(r->key, ".wall_s") && !strstr(r->key, ".settle_s"))
 			continue;
 		for (int k = 0; k < NR_KERNELS; k++) {
 			const struct values *of = &r->of[k];
@@ -496,13 +557,15 @@ static void print_spread(void)
 	}
 	printf("\nMedians of %d boot(s) of each kernel.", boots);
 	if (where)
-		printf(" The wall clock varies by up to %.0f%% of the median (%s).",
+		printf(" Times vary by up to %.0f%% of the median (%s).",
 		       worst * 100, where);
 	printf(" All figures: bench.json.\n");
 }
 
 int main(int argc, char *argv[])
 {
+	double v;
+
 	if (argc < 3) {
 		fprintf(stderr, "report DIR file...\n");
 		return 1;
@@ -512,13 +575,19 @@ int main(int argc, char *argv[])
 	for (int i = 0; i < nr_results; i++)
 		for (int k = 0; k < NR_KERNELS; k++)
 			qsort(results[i].of[k].v, results[i].of[k].n, sizeof(double), by_value);
-	print_requests();
-	print_room();
-	print_coldplug();
-	print_instructions();
-	print_limits();
+	if (get(BASE, &v, "debian.*")) {
+		print_debian();
+		write_settled(argv[1], "data/debian-kmod30", "debian.kmod30");
+		write_settled(argv[1], "data/debian-kmod34", "debian.kmod34");
+	} else {
+		print_requests();
+		print_room();
+		print_coldplug();
+		print_instructions();
+		print_limits();
+		write_data(argv[1]);
+	}
 	print_spread();
 	write_json(argv[1]);
-	write_data(argv[1]);
 	return 0;
 }
