@@ -19,7 +19,7 @@ export BASE_GIVEN := $(if $(filter command line environment,$(origin BASE)),y)
 # The variables above must not reach the kernel's makefiles as overrides.
 MAKEOVERRIDES =
 
-TARGETS := boot check check-long check-peers bisect-check bench measure \
+TARGETS := boot check check-long check-peers bisect-check bench measure deb deb-life \
 	tree series refresh port clean
 
 .PHONY: help kernel distclean model fuzz $(TARGETS)
@@ -43,6 +43,9 @@ help:
 ## tree       apply the series: build/BASE/linux, branch series/BASE on tag base/BASE
 ## kernel     build/BASE/VARIANT: a built kernel, fit for "make M="; CONFIG=debian: the
 ##            vmlinuz for an installed Debian kernel of that release, without modules
+## deb        a package in build/BASE that adds the series' kernel to an installed Debian;
+##            KSRC=dir CONFIG=/boot/config-...: packages of any kernel, with its modules
+## deb-life   install that package in a Debian guest, boot it by GRUB, remove it, boot again
 ## refresh    write patches/BASE and the copies of new files from build/BASE/linux;
 ##            branch core/BASE is the end of the core
 ## port       FROM=7.3 TO=6.12: merge the series of one base into another
