@@ -11,7 +11,9 @@ ARCH ?= x86_64
 # it scales.
 CPUS ?= $(if $(filter bisect-check,$(MAKECMDGOALS))$(filter arm64,$(ARCH)),4,16)
 export BASE VARIANT ARCH CPUS CONFIG GUEST KSRC JOBS FORCE TIMEOUT ROUNDS CPUS_LIST QUICK PARTS
-export KMODS HAMMER INPUTS FROM TO CONTINUE SERIES V KBUILD SIZE ARGS
+export KMODS HAMMER INPUTS FROM TO CONTINUE ABORT SERIES V KBUILD SIZE ARGS
+# Errors begin with what the user typed, whichever script finds them.
+export LAB_TARGET = make $@
 
 # "make clean" alone removes every base, "make clean BASE=6.12" one.
 export BASE_GIVEN := $(if $(filter command line environment,$(origin BASE)),y)
@@ -54,15 +56,16 @@ help:
 ## distclean  remove build/
 ##
 ## boot:        TESTS=NAME (a part of a test's name), PROGRAMS=NAME, TIMEOUT=seconds,
-##              GUEST=debian (a stock Debian with systemd, CONFIG=debian, up to 255 CPUS)
-## port:        KSRC=dir in place of TO=, CONTINUE=1 after a conflict
+##              GUEST=debian (a stock Debian with systemd, CONFIG=debian, up to 255 CPUs)
+## port:        KSRC=dir in place of TO=; after a conflict, CONTINUE=1 or ABORT=1
 ## series:      SERIES=core|extras|all, V=2 for [PATCH v2]
 ## bench:       ROUNDS=3 CPUS_LIST="16 64 128" QUICK=1 PARTS="storm room";
 ##              GUEST=debian KMODS="30 34" (boots of a stock Debian)
 ## measure:     KBUILD=dir (headers of another kernel), ARGS=--help, SIZE=MiB (to sign it)
 ## check-long:  HAMMER=600
 ## check-peers: TESTS=NAME
-## FORCE=1:     discard work in build/BASE/linux; measure, or bisect, again
+## FORCE=1:     tree, clean: discard work in build/BASE/linux; refresh: overwrite patches/;
+##              port: replay all commits; bench, bisect-check: start over
 $(TARGETS):
 	@lab/run $@
 
