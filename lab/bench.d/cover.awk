@@ -4,7 +4,7 @@
 # make bench, with two columns for each base.
 BEGIN {
 	FS = "\""
-	print "A module of 8 MiB, medians of boots in QEMU, each base and the same with the\nseries in turn:\n"
+	print "Medians of boots in QEMU, each base without and with the series in turn. Rows of\ninit_module() and finit_module() are for a module of 8 MiB.\n"
 	of("requests.init_module.live.1.wall_s", "1 init_module(), s")
 	of("requests.init_module.live.128.wall_s", "128 init_module(), s")
 	of("requests.init_module.live.128.wasted_mib", "  module memory wasted, MiB")
@@ -20,7 +20,7 @@ BEGIN {
 	of("coldplug.init_module.64.settle_s", "udev coldplug, 64 CPUs, s")
 	of("coldplug.init_module.128.settle_s", "udev coldplug, 128 CPUs, s")
 	of("coldplug.init_module.128.wasted_mib", "  module memory wasted, MiB")
-	of("instructions.bench_tiny.both", "load and unload, instructions")
+	of("instructions.bench_tiny.both", "load, unload 4 KiB, instructions")
 }
 function of(key, title) { keys[++n] = key; titles[key] = title }
 function median(kernel) {

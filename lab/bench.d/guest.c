@@ -537,7 +537,7 @@ static void load_file(const char *file)
 	close(calls);
 }
 
-/* A line of modules.dep: the module, a colon, what it needs, the first last */
+/* A line of modules.dep has the module, a colon, and what to load before, in reverse order. */
 static void load_with_dependencies(const char *wanted)
 {
 	char *line = NULL, *word[64], *save, name[128];

@@ -40,7 +40,7 @@ static const struct option options[] = {
 static const char help[] =
 "Load a harmless module with many concurrent requests, print what they cost on this machine,\n"
 "and remove the module, which is " NAME ".ko beside this program.\n\n"
-"  --size MIB        memory of the module (8; less if all requests would need 512 MiB)\n"
+"  --size MIB        memory of the module (8; less if all requests would need over 512 MiB)\n"
 "  --requests LIST   numbers of concurrent requests (1,8,64,... and the number of CPUs)\n"
 "  --rounds N        measure N times, print medians (3)\n"
 "  --ways LIST       of init_module,one_file,copies; the last two are finit_module() (all)\n"

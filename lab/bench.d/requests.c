@@ -154,7 +154,7 @@ struct stats read_stats(void)
 	return s;
 }
 
-/* Only the images and the module memory of loads change this during a measurement. */
+/* In the guest, only images and module memory change this during a measurement. */
 static double vmalloc_mib(void)
 {
 	return number_in("/proc/meminfo", "VmallocUsed:") / 1024;
@@ -470,7 +470,7 @@ void measure(int n, const struct image *image, double *figures)
 			figures[PEAK] = used;
 		while (waitpid(-1, NULL, WNOHANG) > 0)
 			dead++;
-		/* A look has its cost, too. */
+		/* Reading the figures costs time, so read them less often in a long round. */
 		nap(seconds(CLOCK_MONOTONIC) - begin < 1 ? 5 : 25);
 	}
 	figures[CPU] += cpu_seconds();

@@ -2,9 +2,10 @@
 /*
  * Feed images to module_peek() of kernel/module/peek.c.
  *
- * An input is an image in user memory, after three bytes that say how that memory behaves: the
- * address from which it faults, and the read after which another task changes a byte. ASan
- * finds accesses outside of the image and of the buffers, UBSan undefined behaviour.
+ * An input is three bytes and an image in user memory. The first byte is the offset from which
+ * that memory faults, in units of 8. The third is the number of the read after which another
+ * task changes a byte. The second is not used. ASan finds accesses outside of the image and of
+ * the buffers, UBSan undefined behaviour.
  *
  * Before that, a table of odd images with known results shows that names are found at all. The
  * images are made here and, with libFuzzer, also seed the corpus.
