@@ -3,11 +3,10 @@
  * Deadlocks of loads and removals that request modules
  *
  * An init or exit function may call request_module(), which runs a helper and waits for it. If
- * a request of the helper waits for that function, directly or over other loads, this is a
+ * a request of the helper waits for that function, directly or through other loads, this is a
  * deadlock. One request in it fails with -EDEADLK.
  *
  * What waits for what is a graph with two kinds of edges:
- *
  *	request -> its owner, until it gets a result or becomes the owner
  *	request -> each request that its helper or a descendant made, until the helper ends
  *
@@ -16,19 +15,19 @@
  *
  * Protection: loads_lock protects all fields of helpers, and @maker and @made of requests.
  *
- * No missed cycles: a new request waits for nothing, and a new helper has made no request. So
- * only a request that joins an owner, or is moved to one, closes a cycle. Both search for
- * cycles in the same section. A waiter that becomes an owner waits for nothing at first, and
- * closes no cycle with those that are moved to it.
+ * No missed cycles: a new request waits for nothing, and a new helper has made no request. So only
+ * a request that joins an owner, or is moved to one, closes a cycle. Both search for cycles before
+ * they drop the lock. A waiter that became the owner, and a request that takes an unverified name,
+ * wait for nothing. Requests that are moved to them close no cycle.
  *
- * Victim: a request that was made by a helper and waits for an owner. Each cycle has one,
- * because edges over helpers alone lead to ever newer requests. If the request that closes the
- * cycle was made by a helper, it is the victim. Other requests in the cycle go on waiting.
+ * Victim: a request that was made by a helper and waits for an owner. Each cycle has one, because
+ * edges through helpers alone lead to ever newer requests. The victim need not be the request that
+ * closes the cycle. The other requests in the cycle go on waiting.
  *
- * Lifetime: a helper is on the stack of the task that waits for it. Its process knows it by
- * number only, since that task can be killed, and wait no more, before the process starts.
+ * Lifetime: a helper is on the stack of the task that waits for it. That task can be killed and
+ * return before the process of the helper starts. So the process looks up the helper by number.
  *
- * A task that does not descend from the helper is not seen. Its requests wait as ever.
+ * Limits: a request by a task that does not descend from a helper is never refused.
  */
 
 #include <linux/pid.h>
@@ -44,9 +43,9 @@ struct shared_load_helper {
 	struct shared_load_info *load;	/* the request whose task waits for it */
 	unsigned long nr;
 	struct pid *tgid;		/* NULL before its process starts */
-	struct shared_load_helper *next;	/* of a search: found after this one, */
-	struct shared_load_info *via;		/* the request that waits for it, */
-	struct shared_load_info *cause;		/* and that it waits for in a cycle */
+	struct shared_load_helper *next;	/* found next in a search */
+	struct shared_load_info *via;		/* the request that led here */
+	struct shared_load_info *cause;		/* its request in the cycle */
 };
 
 static LIST_HEAD(helpers);
@@ -60,7 +59,7 @@ static struct shared_load_info *find_current(void)
 	list_for_each_entry(req, &running_loads, list)
 		if (req->task == current)
 			return req;
-	/* The image is not verified yet, or the module is live. */
+	/* A request owns nothing before it claims, and after its module is live. */
 	list_for_each_entry(helper, &helpers, list)
 		list_for_each_entry(req, &helper->requests, made)
 			if (req->task == current)
@@ -85,7 +84,6 @@ static int start_helper(struct subprocess_info *info, struct cred *new)
  * shared_load_run_helper() - run a helper that can make requests, and wait for it
  * @info: the helper
  * @wait: how to wait
- *
  * Context: Process context. Sleeps.
  * Return: What call_usermodehelper_exec() returns.
  */
@@ -125,7 +123,6 @@ int shared_load_run_helper(struct subprocess_info *info, int wait)
 /**
  * shared_load_find_maker() - note which helper makes a request
  * @req: the record of the request
- *
  * Context: The task of the request.
  */
 void shared_load_find_maker(struct shared_load_info *req)
@@ -149,7 +146,7 @@ void shared_load_find_maker(struct shared_load_info *req)
 	spin_unlock(&loads_lock);
 }
 
-/* Find the helper that @req waits for, directly or over owners. */
+/* Return the helper that @req waits for, directly or through owners, or NULL. */
 static struct shared_load_helper *find_helper(const struct shared_load_info *req)
 {
 	struct shared_load_helper *helper;
@@ -162,7 +159,7 @@ static struct shared_load_helper *find_helper(const struct shared_load_info *req
 	return NULL;
 }
 
-/* Does @helper wait for itself? Search breadth-first, and store the way back in @via. */
+/* Return whether @helper waits for itself. Search breadth-first, and keep the way in ->via. */
 static bool is_in_cycle(struct shared_load_helper *helper)
 {
 	struct shared_load_helper *pos, *found, *last = helper;
@@ -239,7 +236,6 @@ static noinline void refuse(const struct shared_load_helper *helper)
 /**
  * shared_load_break_deadlocks() - refuse a request in each deadlock that new waiters close
  * @owner: the owner that the waiters wait for
- *
  * Context: loads_lock held. If there is a deadlock, the lock is dropped and taken again.
  */
 void shared_load_break_deadlocks(const struct shared_load_info *owner)

@@ -4,7 +4,7 @@
  *
  * The log gets a line for each load that takes long while requests wait, and for each owner that
  * died. modules/loads in debugfs lists all owners. loads_lock protects @since and @reported. Only
- * the task of a request writes @wait_since and @initializing, and others print the latter.
+ * the task of a request writes @wait_since and @initializing. Others print the latter.
  */
 #include <linux/debugfs.h>
 #include <linux/timekeeping.h>
@@ -15,7 +15,6 @@
 #define MODULE_PARAM_PREFIX "module."
 static unsigned int load_report_secs = 30;
 module_param(load_report_secs, uint, 0644);
-
 atomic_t merged_requests, taken_over_loads, dead_owners;
 atomic_long_t longest_wait_ms;
 #define MAX_LINE	256
@@ -44,7 +43,7 @@ static void describe(char *buf, const char *event, const struct shared_load_info
 		 owner->owner ? ", waits for " : "", owner->owner ? name_of(owner->owner) : "");
 }
 
-/* Report what @req waits for if it is time. Return after how many jiffies to look again. */
+/* Report the owner if @req waited long enough. Return the jiffies until the next look. */
 static u64 report_if_due(const struct shared_load_info *req)
 {
 	u64 secs = READ_ONCE(load_report_secs), waited = ktime_get_ns() - req->wait_since;
@@ -97,6 +96,7 @@ long shared_load_wait_or_report(struct shared_load_info *req, long timeout)
 
 	do {
 		slice = min_t(u64, timeout, report_if_due(req));
+		/* A load that has allocated module memory should not start over. */
 		if (req->need == SHARED_LOAD_SYMBOL)
 			left = wait_for_completion_killable_timeout(&req->done, slice);
 		else
@@ -160,7 +160,7 @@ static int loads_show(struct seq_file *m, void *v)
 }
 DEFINE_SHOW_ATTRIBUTE(loads);
 
-/* Other code may have made the directory, which is never removed. */
+/* Create modules/loads. Other code may have created the directory, which stays. */
 static int __init load_report_init(void)
 {
 	debugfs_create_file("loads", 0400, debugfs_lookup("modules", NULL) ?:

@@ -6,8 +6,9 @@
  * User memory can change until it is copied, so they only decide whether a request waits, and
  * whether it shares the outcome of another one. No module is loaded under a name read here.
  *
- * Nothing is assumed about the image. Each piece is checked against its length and copied to
- * the stack before use. If anything is odd, load_module() reports that about the copy.
+ * Nothing is assumed about the image. Each piece is checked against the length of the image, and
+ * copied to kernel memory before use. If anything is wrong with the image, load_module() finds
+ * that in the copy.
  */
 
 #include <linux/elf.h>
@@ -18,11 +19,13 @@
 
 #include "shared_load.h"
 
-/* A small image is copied as fast as its name is found. No module is larger than the other. */
+/* A smaller image is copied as fast as its name is found. */
 #define PEEK_MIN_LEN		SZ_64K
+/* No module is larger. */
 #define PEEK_MAX_LEN		SZ_1G
-/* Modules have fewer than 200. So many headers are copied at once. */
+/* Modules usually have fewer than 200 sections. */
 #define PEEK_MAX_SECTIONS	1024
+/* The number of section headers that are copied at once */
 #define PEEK_SECTIONS		8
 
 struct user_image {
@@ -66,7 +69,7 @@ static void read_build_id(const struct user_image *image, const Elf_Shdr *sec,
  * @name: where to put the name, MODULE_NAME_LEN bytes
  * @build_id: where to put the build ID, BUILD_ID_SIZE_MAX bytes. All zero if there is none
  *
- * Context: Process context. May sleep for as long as the memory takes to come.
+ * Context: Process context. Sleeps for as long as the page faults take.
  * Return: Whether there is a name. If not, both buffers may have been written to.
  */
 bool module_peek(const void __user *umod, unsigned long len, char *name, unsigned char *build_id)

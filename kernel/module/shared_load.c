@@ -6,20 +6,19 @@
  * others wait for it before they allocate module memory.
  *
  * Life of a request, in the task that makes it:
- *
  *	shared_load_start()	allocate the record
  *	shared_load_peek()	own the name of an image in user memory, or wait for the owner
  *	shared_load_claim()	own the file, then the name, or wait for the owner
  *	shared_load_live()	deliver -EEXIST to the waiters
  *	shared_load_end()	deliver any other outcome, free the record
  *
- * A file has at most one owner, and so has a name. Other requests join the owner's waiters and
- * sleep on completions of their own. The owner delivers its outcome. Of the waiters that do not
- * share it, the one that has waited longest becomes the owner, and the others move to it without
- * waking up. This is done apart for file and name, since waiters for a file have no image yet.
- * Waiters that join a failing load do not share its errno. The owner of a file may wait for a
+ * A file or a name has at most one owner. Other requests join the owner's waiters, and each sleeps
+ * on a completion of its own. The owner delivers its outcome. Of the waiters that do not share it,
+ * the one that has waited longest becomes the owner. The others move to it without waking up.
+ * Files and names are handed over separately, because waiters for a file have no image yet.
+ * Requests that join a failing load do not share its errno. The owner of a file may wait for a
  * name. A removal owns the name of its module. A load that needs a symbol waits for the owner of
- * the exporting module's name, and then looks again.
+ * the exporting module's name. It then looks for the symbol again.
  *
  * A name that was peeked at in user memory is unverified until the image has been copied and
  * checked, and the copy can take forever. So a request with a checked image takes the name away
@@ -27,31 +26,30 @@
  * not copied their images either. They do so after a second, or if that owner's image is bad.
  *
  * Protection:
- *
  *	list, waiters, wait, owner, need,	loads_lock
  *	named, removal, failing, late, unverified
  *	outcome, err, enomem			own task; loads_lock if it waits or died
- *	name					own task; constant once joined or named
- *	build_id				own task; constant once joined
+ *	name					own task; constant while it waits or is named
+ *	build_id				own task; constant while it waits
  *	task, inode, args, flags		constant
  *
- * A module in the list of modules is live, or its name has an owner, or that owner died. A load
- * owns the name before it adds the module, until it sets MODULE_STATE_LIVE under loads_lock or
- * the module has left the list. A removal takes the name as it sets MODULE_STATE_GOING.
+ * Invariant: a listed module is live, or its name has an owner, or that owner died. A load takes
+ * the name before it adds the module, and gives it up as it sets MODULE_STATE_LIVE under
+ * loads_lock, or once the module is off the list. A removal takes it as it sets MODULE_STATE_GOING.
  *
  * No lost wakeups: a request joins an owner on running_loads, under loads_lock. An owner leaves
  * running_loads first, and then empties its waiters under the lock.
  *
- * Lifetime: a record is freed by its own task, off running_loads, without waiters and with
- * @owner NULL. Either the task unlinked it, or a deliverer did and the task waited for the
- * completion, the last access of the deliverer. The record of a task that died is never freed.
+ * Lifetime: a task frees its own record, which then is off running_loads, has no waiters, and
+ * waits for no owner. If a deliverer took it off the owner's waiters, the task has waited for
+ * complete(), the deliverer's last access. The record of a task that died is never freed.
  *
  * Ordering: complete() orders what a deliverer writes to a record before what the waiter reads.
  *
- * No deadlock: the owner of a file waits for the owner of a name, and that for the owner of a
- * symbol, which has its symbols. If init and exit functions wait for requests of a helper,
- * load_deadlock.c finds cycles. An exit function may wait for other requests, hence requests
- * wait for a removal for 5 s only.
+ * No deadlock: the owner of a file may wait for the owner of a name. That owner may wait for the
+ * load of a module that exports a symbol. Such a load has resolved its own symbols. If init and
+ * exit functions wait for requests of a helper, load_deadlock.c finds cycles. An exit function may
+ * wait for other requests, so requests wait for a removal for 5 s only.
  */
 
 #include <linux/sched/signal.h>
@@ -68,12 +66,12 @@ DEFINE_SPINLOCK(loads_lock);
 /**
  * shared_load_start() - allocate the record of a request
  * @inode: the file to load, held open until shared_load_end(), or NULL
- * @uargs: the module's parameters in user memory, or NULL for a removal
+ * @uargs: the parameters in user memory. If NULL or unreadable, no other request is the same
  * @flags: the flags of finit_module()
- * @gfp: the kind of allocation
+ * @gfp: allocation flags
  *
- * Context: Process context. May sleep. Ignores @uargs if it cannot be read.
- * Return: The record, for shared_load_end() to free, or NULL if out of memory
+ * Context: Process context. Sleeps.
+ * Return: The record, which shared_load_end() frees, or NULL if out of memory.
  */
 struct shared_load_info *shared_load_start(const struct inode *inode, const char __user *uargs,
 					   int flags, gfp_t gfp)
@@ -104,7 +102,7 @@ static bool is_same(const struct shared_load_info *a, const struct shared_load_i
 		return false;
 	if (a->inode && a->inode == b->inode)
 		return a->flags == b->flags;
-	/* MODULE_INIT_COMPRESSED_FILE is about how an image travels, not what it is. */
+	/* A compressed and an uncompressed file can hold the same image. */
 	return !((a->flags ^ b->flags) & ~MODULE_INIT_COMPRESSED_FILE) &&
 	       memchr_inv(a->build_id, 0, sizeof(a->build_id)) &&
 	       !memcmp(a->build_id, b->build_id, sizeof(a->build_id));
@@ -119,7 +117,7 @@ static void set_failed(struct shared_load_info *req, int err, bool any_errno)
 				   err == -EDEADLK || (err == -ENOMEM && !req->enomem)));
 
 	req->outcome = own ? SHARED_LOAD_RETRY : SHARED_LOAD_FAILED;
-	/* User space takes -EEXIST for a live module. */
+	/* To user space, -EEXIST means that the module is live. */
 	req->err = err == -EEXIST ? -EBUSY : err;
 }
 
@@ -152,7 +150,10 @@ static void take_over(struct shared_load_info *req)
 {
 	req->named = req->need == SHARED_LOAD_NAME;
 	req->since = get_jiffies_64() / 16;
-	list_move(&req->list, req->named ? &running_loads : running_loads.prev);
+	if (req->named)
+		list_move(&req->list, &running_loads);
+	else
+		list_move_tail(&req->list, &running_loads);
 }
 
 /* Take the name and its waiters away from @owner, whose image is not checked yet. */
@@ -170,7 +171,7 @@ static void take_name(struct shared_load_info *req, struct shared_load_info *own
 	take_over(req);
 }
 
-/* Give each waiter of @owner a result, or make it an owner, or move it to one. */
+/* Give each waiter of @owner a result, make it an owner, move it to one, or let it copy. */
 static void deliver_and_unlock(struct shared_load_info *owner)
 	__releases(&loads_lock)
 {
@@ -187,11 +188,11 @@ static void deliver_and_unlock(struct shared_load_info *owner)
 			   !req->late && is_same(owner, req)) {
 			set_result(req, owner->outcome, owner->err);
 		} else {
-			/* @req and its waiters began before the load that follows. */
+			/* Waiters that joined before the next load can share its errno. */
 			req->late = false;
 			list_for_each_entry(pos, &req->waiters, wait)
 				pos->late = false;
-			/* The file can have a new owner since @owner gave it up. */
+			/* If @owner lost the file, another request can own it by now. */
 			heir = heirs[req->need] ?:
 			       find_owner(req->need, req->name, req->inode);
 			if (heir && heir->unverified && !req->unverified) {
@@ -210,7 +211,7 @@ static void deliver_and_unlock(struct shared_load_info *owner)
 		req->owner = NULL;
 		list_move_tail(&req->wait, &delivered);
 	}
-	/* Only the file can have had an owner, which may wait for a helper. */
+	/* A new owner waits for nothing. Only a file can have an older one. */
 	if (heirs[SHARED_LOAD_FILE])
 		shared_load_break_deadlocks(heirs[SHARED_LOAD_FILE]);
 	spin_unlock(&loads_lock);
@@ -234,12 +235,12 @@ static int state_of_module(const char *name)
 	return state;
 }
 
-/* Deliver for @owner, or for its owner, if the task died. Return true if it did. */
+/* Deliver for a dead @owner, or its dead owner. Return true if the lock was dropped for that. */
 static bool retire_if_dead(struct shared_load_info *owner)
 {
-	/* PF_EXITING is never cleared. The state of the module is unknown. */
-	if (!(data_race(READ_ONCE(owner->task->flags)) & PF_EXITING))
+	if (!(data_race(READ_ONCE(owner->task->flags)) & PF_EXITING))	/* never cleared */
 		return owner->owner && retire_if_dead(owner->owner);
+	/* If @owner had a module, its state is unknown, so waiters must not retry. */
 	set_result(owner, owner->named && !owner->unverified ? SHARED_LOAD_BUSY :
 							       SHARED_LOAD_RETRY, -EBUSY);
 	deliver_and_unlock(owner);
@@ -249,9 +250,8 @@ static bool retire_if_dead(struct shared_load_info *owner)
 }
 
 /*
- * Join @owner, drop the lock and sleep. Return what is left of @timeout, at least 1, if @req has
- * become an owner or has to look for its symbol again. Return 0 if @timeout elapsed, else an
- * errno.
+ * Join @owner, drop the lock and sleep. Return the rest of @timeout, at least 1, if @req became an
+ * owner, must look for a symbol again, or copy its image. Return 0 on timeout, or an errno.
  */
 static long wait_for_owner(struct shared_load_info *req, struct shared_load_info *owner,
 			   long timeout)
@@ -270,9 +270,8 @@ static long wait_for_owner(struct shared_load_info *req, struct shared_load_info
 	spin_unlock(&loads_lock);
 
 	do {
-		/* Do not wait longer for a removal. Look for owners that died or are unverified. */
+		/* After @period, leave a removal, or look for dead or unverified owners. */
 		slice = min(timeout, period);
-		/* A load that has allocated module memory should not start over. */
 		left = shared_load_wait_or_report(req, slice);
 		if (timeout != MAX_SCHEDULE_TIMEOUT)
 			timeout -= slice - max(left, 0L);
@@ -280,7 +279,7 @@ static long wait_for_owner(struct shared_load_info *req, struct shared_load_info
 			return req->err ?: max(timeout, 1L);
 
 		spin_lock(&loads_lock);
-		/* It can move to an owner that died as well. */
+		/* @req can have moved to another owner that died. */
 		while (req->owner && retire_if_dead(req->owner))
 			;
 		must_leave = left < 0 || !timeout;
@@ -296,12 +295,12 @@ static long wait_for_owner(struct shared_load_info *req, struct shared_load_info
 		period = min(2 * period, 30L * HZ);
 	} while (!must_leave);
 
-	/* A result is on its way. An interrupted request that became an owner hands over. */
+	/* A deliverer will complete @req. An interrupted owner hands over in shared_load_end(). */
 	wait_for_completion(&req->done);
 	return req->err ?: left ?: 1;
 }
 
-/* The image is named @name and was checked. Return whether @req owns that name already. */
+/* Mark the image of @req, named @name, as checked. Return whether @req owns that name. */
 static bool verify(struct shared_load_info *req, const char *name)
 {
 	bool is_owner;
@@ -321,16 +320,16 @@ static bool verify(struct shared_load_info *req, const char *name)
 }
 
 /**
- * shared_load_claim() - become an owner, or wait for the owner's outcome
- * @req: the record of the request
- * @name: the name to claim, of a checked image whose build ID is in @req; NULL for the file
+ * shared_load_claim() - become the owner, or wait for the owner's outcome
+ * @req: the record of the request, with the build ID of a checked image
+ * @name: the name in the checked image, NULL to claim the file, or @req->name after a peek
  *
- * Context: Sleeps.
- * Return: 0 if @req is the owner until shared_load_live() or shared_load_end(), and no module
- * has the name. %-EEXIST if the module is live. %-EBUSY if the owner died, or is a removal that
- * takes too long. %-ERESTARTSYS if a signal arrived. %-EPERM if loading modules was disabled
- * meanwhile. %-ENOEXEC if @name has no end. %-EDEADLK if the owner waits for this request. The
- * errno of an owner that made the same request.
+ * Context: Process context. Sleeps.
+ * Return: 0 if @req is the owner until shared_load_live() or shared_load_end(), and no module has
+ * the name, or as shared_load_peek() says. %-EEXIST if the module is live. %-EBUSY if the owner
+ * died, or a removal takes too long. %-ERESTARTSYS if a signal arrived. %-EPERM if loading modules
+ * was disabled meanwhile. %-ENOEXEC if @name has no NUL. %-EDEADLK if the owner waits for @req.
+ * Otherwise the errno of an owner that made the same request.
  */
 int shared_load_claim(struct shared_load_info *req, const char *name)
 {
@@ -377,8 +376,8 @@ int shared_load_claim(struct shared_load_info *req, const char *name)
  * @umod: the image
  * @len: its length in bytes
  *
- * Context: Sleeps.
- * Return: 0 if the image has to be copied. @req may own its name then, until a request with a
+ * Context: Process context. Sleeps.
+ * Return: 0 if the image must be copied. @req may own its name then, until a request with a
  * checked image takes it away. An errno of shared_load_claim() if @req has its result.
  */
 int shared_load_peek(struct shared_load_info *req, const void __user *umod, unsigned long len)
@@ -395,9 +394,9 @@ int shared_load_peek(struct shared_load_info *req, const void __user *umod, unsi
 }
 
 /**
- * shared_load_going() - become the owner of a live module's name and make the module go
+ * shared_load_going() - take a live module's name and set MODULE_STATE_GOING
  * @req: the record of the removal
- * @mod: the module, whose name has no owner since it is live
+ * @mod: the module, whose name has no owner because the module is live
  *
  * Context: module_mutex held since the module was seen to be live.
  */
@@ -420,7 +419,7 @@ void shared_load_going(struct shared_load_info *req, struct module *mod)
  * @name: the name of the module
  * @timeout: how long to wait at most, in jiffies
  *
- * Context: Sleeps.
+ * Context: Process context. Sleeps.
  * Return: What is left of @timeout, at least 1, to look for the symbol again. 0 if @timeout
  * elapsed. %-EBUSY if the owner died. %-ERESTARTSYS if a fatal signal arrived. %-EDEADLK if the
  * owner waits for this request.
@@ -432,7 +431,8 @@ long shared_load_wait_symbol(struct shared_load_info *req, const char *name, lon
 
 	spin_lock(&loads_lock);
 	req->need = SHARED_LOAD_SYMBOL;
-	owner = find_owner(req->need, name, NULL);
+	while ((owner = find_owner(req->need, name, NULL)) && retire_if_dead(owner))
+		;
 	coming = state_of_module(name) == MODULE_STATE_COMING;
 	if (owner && coming) {
 		timeout = wait_for_owner(req, owner, timeout);

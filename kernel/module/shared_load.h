@@ -36,7 +36,7 @@ struct shared_load_info {
 	struct list_head wait;		/* entry in @owner's waiters */
 	struct shared_load_info *owner;	/* the request that this one waits for */
 	enum shared_load_need need;	/* what it waits for */
-	struct completion done;		/* it has a result, or what it needs */
+	struct completion done;		/* ends its wait */
 	struct task_struct *task;	/* made the request, and may have died */
 	struct shared_load_helper *maker;	/* the helper that made this request */
 	struct list_head made;		/* entry in @maker's requests */
@@ -51,12 +51,12 @@ struct shared_load_info {
 	bool enomem;			/* the owner before this one failed with -ENOMEM */
 	bool reported;			/* the log says that it takes long */
 	bool initializing;		/* the init function was called */
-	u32 since;			/* when it became an owner, in 16 jiffies */
+	u32 since;			/* when it became an owner, in units of 16 jiffies */
 	u64 wait_since;			/* when it began to wait, in ns */
 	char name[MODULE_NAME_LEN];
 	unsigned char build_id[BUILD_ID_SIZE_MAX];	/* all zero if there is none */
 	enum shared_load_outcome outcome;
-	int err;			/* the errno that @outcome is about */
+	int err;			/* the errno that goes with @outcome */
 };
 
 extern struct list_head running_loads;

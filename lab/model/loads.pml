@@ -597,19 +597,28 @@ inline shared_load_going(me)
 /* Set "err" to OK if the request must look for its symbol again. */
 inline shared_load_wait_symbol(me)
 {
-	atomic {
+	do
+	:: atomic {
 		rec[me].need = SYMBOL;
 		d_step { find_owner(SYMBOL, A, 0, own) };
 		err = OK;
 		if
-		:: own != 0 && state[A] == COMING ->
-			d_step { join(me, own) }
-		:: own == 0 && state[A] == COMING ->
-			err = EBUSY
+		:: own != 0 && rec[own].dead ->
+			d_step { retire_dead(own); own = 0 }
 		:: else ->
-			own = 0
+			if
+			:: own != 0 && state[A] == COMING ->
+				d_step { join(me, own) }
+			:: own == 0 && state[A] == COMING ->
+				err = EBUSY
+			:: else ->
+				own = 0
+			fi;
+			break
 		fi
-	};
+	   };
+	   complete_delivered()
+	od;
 	if
 	:: own != 0 ->
 		own = 0;

@@ -111,7 +111,7 @@ static long finish(struct test_request *r)
 	return wait_until(completion_done(&r->ended)) ? min(r->ret, LEFT) : -ETIMEDOUT;
 }
 
-/* Are these the waiters of @owner, in this order? */
+/* Return whether the waiters of @owner are @numbers, in this order. */
 static bool has_waiters(const struct test_request *owner, const char *numbers)
 {
 	const struct shared_load_info *pos;
@@ -124,7 +124,7 @@ static bool has_waiters(const struct test_request *owner, const char *numbers)
 	return ok && !*numbers;
 }
 
-/* Every combination of differences between two requests */
+/* Compare two requests with every combination of differences. */
 static void requests_same(struct kunit *test)
 {
 	enum { ARGS = 1, NO_ARGS = 2, FLAG = 4, COMPRESSED = 8, INODE = 16, NO_INODE = 32,
@@ -181,7 +181,7 @@ static void errnos_shared(struct kunit *test)
 	}
 	KUNIT_EXPECT_TRUE(test, is_shared(-ENOMEM, false, true));
 
-	/* A signal is the cause of -EINTR, a fatal one of every errno. */
+	/* A pending signal explains -EINTR. A fatal one explains every errno. */
 	allow_signal(SIGTERM);
 	allow_signal(SIGKILL);
 	send_sig(SIGTERM, current, 1);
@@ -213,7 +213,7 @@ static void owners_ordered(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, finish(file));
 }
 
-/* The file and the name go to the longest waiting. The others move and stay asleep. */
+/* Check that the longest waiting become owners, and that the others move without waking up. */
 static void heirs_ordered(struct kunit *test)
 {
 	struct test_request *owner = BEGIN(.inode = FILE(0), .end = -EFAULT);
@@ -236,7 +236,7 @@ static void heirs_ordered(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, -EEXIST, finish(&requests[i]));
 }
 
-/* A signal arrives when a waiter has become the owner, and before it is completed. */
+/* Let a signal arrive when a waiter has become the owner, and before it is completed. */
 static void interrupted_heir_hands_over(struct kunit *test)
 {
 	struct test_request *owner = BEGIN(), *heir = BEGIN(), *waiter = BEGIN();
@@ -316,7 +316,7 @@ static void get_name(const struct test_row *row, char *desc)
 
 KUNIT_ARRAY_PARAM(rows, rows, get_name);
 
-/* No test leaves a request behind. */
+/* Check that no request is left. Free the records of those that died. */
 static void free_requests(struct kunit *test)
 {
 	KUNIT_EXPECT_TRUE(test, list_empty(&running_loads));

@@ -2,10 +2,11 @@
 /*
  * Test requests in which an allocation fails.
  *
- * A request waits for a load whose init function fails, and two others wait behind it. Then it
- * takes over. Its Nth allocation fails, before or after that. It gets -ENOMEM then, or the
- * kernel does without the memory. In both cases one of the three requests loads the module. A
- * round is made for each N up to the number of allocations. An argument selects tests by name.
+ * A request waits for a load whose init function fails, and two others wait behind it. The
+ * request takes over when the load has failed. Its Nth allocation fails, before or after that.
+ * The request gets -ENOMEM, or the kernel does without the memory. In both cases one of the three
+ * requests loads the module. There is a round for each N up to the number of allocations. An
+ * argument selects tests by name.
  */
 #pragma GCC diagnostic ignored "-Wunused-function"
 #include "modload.h"
@@ -15,7 +16,7 @@
 #define FAILSLAB	"/sys/kernel/debug/failslab/"
 #define FAIL_PAGES	"/sys/kernel/debug/fail_page_alloc/"
 
-/* Make a request in which allocation @nth fails. Count those not reached in @noticed. */
+/* Make a request whose allocation @nth fails. Set @noticed if it was not reached. */
 static void make_faulty_request(struct request *req, const struct call *call, char way, int nth)
 {
 	const struct image *image = get_image(call);
@@ -42,15 +43,18 @@ static void make_faulty_request(struct request *req, const struct call *call, ch
 static struct group start_faulty(const struct call *call, char way, int nth)
 {
 	struct group g = { requests + nr_requests++, 1 };
-	pid_t pid;
+	pid_t pid, self = getpid();
 
 	get_image(call);
 	*g.req = (struct request){ .err = WAITING, .switches = -1 };
 	g.req->nr = call->remove ? __NR_delete_module :
 		    way == 'i' ? __NR_init_module : __NR_finit_module;
 	pid = fork();
-	if (!pid)
+	if (!pid) {
+		if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != self)
+			_exit(1);
 		make_faulty_request(g.req, call, way, nth);
+	}
 	g.req->pid = pid;
 	return g;
 }

@@ -3,8 +3,8 @@
  * Test the reports about concurrent loads: the kernel log, modules/loads and modules/stats in
  * debugfs, and the tracepoints.
  *
- * Requests are held at gates of test_modload_ctl. A test that sees nothing reported waits for
- * the report of another load that began later.
+ * Gates of test_modload_ctl hold the requests. A test that wants no report waits for the report
+ * of another load that began later.
  */
 #include "modload.h"
 
@@ -74,7 +74,8 @@ static const char *read_log(void)
 		if (!end || !strstr(text, ME))
 			continue;
 		end[1] = '\0';
-		used += snprintf(log_text + used, sizeof(log_text) - used, "%s", text + 1);
+		snprintf(log_text + used, sizeof(log_text) - used, "%s", text + 1);
+		used += strlen(log_text + used);
 	}
 	return log_text;
 }
@@ -92,7 +93,7 @@ static const char *read_loads(void)
 	return text;
 }
 
-/* in seconds */
+/* Return the age of the test in seconds. */
 static long age_of_test(void)
 {
 	struct timespec now;
@@ -123,7 +124,8 @@ static long find_line(const char *text, const char *name, const char *event, pid
 
 	snprintf(head, sizeof(head), "%s: %s " ME "%d]), ", name, event, pid);
 	snprintf(tail, sizeof(tail), " s, %s\n", end);
-	for (; text && *text; text = strchr(text, '\n') + 1) {
+	for (; text; text = strchr(text, '\n')) {
+		text += *text == '\n';
 		if (strncmp(text, head, strlen(head)))
 			continue;
 		n = strtol(text + strlen(head), &rest, 10);
@@ -196,7 +198,7 @@ static void open_gates(void)
 		set_gate("open", i);
 }
 
-/* See another load reported. Requests that began before have waited longer. */
+/* Wait for the report of a new load. Requests that began before it have waited longer. */
 static void see_other_reported(const char *secs)
 {
 	const struct call call = CALL("gate", OTHER, E_NO_EXPORT, "hold=0");
@@ -218,7 +220,7 @@ static const char *name_of(const struct test *t)
 	return t->first.edits & E_READ ? "-" : t->first.rename ?: GATE;
 }
 
-/* The owner takes long in the state @text, and its waiters report it. */
+/* Check that waiters report an owner that takes long in the state t->text. */
 static void run_reported(const struct test *t)
 {
 	const char *event = t->first.remove ? "removal takes long" : "load takes long";
@@ -240,7 +242,7 @@ static void run_reported(const struct test *t)
 	expect_results("others", &others, t->first.remove, t->err[1]);
 }
 
-/* The owner of a symbol is reported, and not the load that needs the symbol. */
+/* Check that the owner of a symbol is reported, not the load that needs it. */
 static void run_symbol_reported(const struct test *t)
 {
 	struct group first, user, others;
@@ -260,7 +262,7 @@ static void run_symbol_reported(const struct test *t)
 	expect_results("others", &others, 0, EEXIST);
 }
 
-/* No load is reported but another one that began later. */
+/* Check that no load is reported but one that began later. */
 static void run_not_reported(const struct test *t)
 {
 	struct group first, others;
@@ -295,7 +297,7 @@ static void run_takeover_not_reported(const struct test *t)
 	expect_results("others", &others, 1, EEXIST);
 }
 
-/* The owner and its state are in modules/loads. */
+/* Check that modules/loads has the owner and its state. */
 static void run_listed(const struct test *t)
 {
 	struct group first, others;
@@ -312,7 +314,7 @@ static void run_listed(const struct test *t)
 	check(!count(read_loads(), ME), "loads: want none, got %s", read_loads());
 }
 
-/* Owners that wait are in modules/loads, with what they wait for. */
+/* Check that modules/loads has owners that wait, and what they wait for. */
 static void run_wait_listed(const struct test *t)
 {
 	struct group first, others;
@@ -332,7 +334,7 @@ static void run_wait_listed(const struct test *t)
 	expect_results("others", &others, t->err[1] ? 0 : t->n, t->err[1]);
 }
 
-/* The owner oopses, and is reported when its waiters see it. */
+/* Let the owner oops, and check that it is reported once. */
 static void run_dead(const struct test *t)
 {
 	const bool named = !(t->first.edits & E_READ_OOPS);
@@ -396,7 +398,7 @@ static double find_record(const char *event, pid_t pid, const char *text, double
 	return t;
 }
 
-/* The begin and the end of a wait are traced. */
+/* Check the trace of the begin and the end of a wait. */
 static void run_traced(const struct test *t)
 {
 	struct group first, others;
@@ -447,7 +449,7 @@ static long read_counter(const char *file, const char *text)
 	return n;
 }
 
-/* How many requests for the module does modules/stats list as duplicates? */
+/* Return how many requests for the module are duplicates in modules/stats. */
 static long read_duplicates(void)
 {
 	char buf[16384], *line;
@@ -457,7 +459,7 @@ static long read_duplicates(void)
 	return line ? strtol(line + strlen(GATE "\t"), NULL, 10) : 0;
 }
 
-/* Requests are counted. */
+/* Check the counters of requests. */
 static void run_counted(const struct test *t)
 {
 	long merged = read_counter("merged_requests", "Requests merged");
@@ -481,7 +483,7 @@ static void run_counted(const struct test *t)
 	      t->taken_over, t->duplicates, merged, taken_over, duplicates);
 }
 
-/* A wait that is longer than all before is counted. */
+/* Check that the longest wait grows with a longer wait. */
 static void run_longest_counted(const struct test *t)
 {
 	long ms, longest = read_counter("longest_wait_ms", "Longest wait ms");

@@ -30,7 +30,7 @@ struct test_case {
 	const char *ways;	/* their initials */
 	const char *requests;
 	const char *results;	/* as results() prints them */
-	int inits;		/* of all modules, or more if it is negative */
+	int inits;		/* of all modules; -N means N or more */
 	struct call call[2];
 	enum event event;
 	const char *late;	/* requests when the others have ended */
@@ -133,7 +133,7 @@ static void start_requests(const struct test_case *t, char ways, const char *lis
 			start(call, way, 1, NULL);
 		} else {
 			order.req = add_request(call, way);
-			/* The thread replaces it. */
+			/* The thread stores its own ID. */
 			order.req->pid = pool;
 			check(write(orders, &order, sizeof(order)) > 0, "no thread");
 		}
@@ -259,7 +259,7 @@ int main(int argc, char **argv)
 {
 	const struct call ctl = { "ctl" };
 
-	/* What EV_EXEC makes of the pool */
+	/* EV_EXEC executes this in place of the pool. */
 	if (argc == 2 && !strcmp(argv[1], "--pause"))
 		return sleep(2 * LIMIT);
 	ksft_print_header();

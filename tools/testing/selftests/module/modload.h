@@ -217,7 +217,7 @@ static struct elf_shdr *find_section(const struct image *image, const char *name
 	return NULL;
 }
 
-/* Replace the first @text in a section by the string @with, which is not longer. */
+/* Overwrite the first @text in a section, and what follows it, by @with and a NUL. */
 static void replace(const struct image *image, const char *section, const char *text,
 		    const char *with)
 {
@@ -343,7 +343,10 @@ static struct image *get_image(const struct call *call)
 	return image;
 }
 
-/* The module of an owner that died in another program can keep test_modload_ctl loaded. */
+/*
+ * Load test_modload_ctl, unless it is loaded already. The module of an owner that died in another
+ * program keeps it loaded.
+ */
 static bool load_ctl(void)
 {
 	const struct call call = { "ctl" };
@@ -502,7 +505,7 @@ static int count_err(const struct group *g, int err)
 	return n;
 }
 
-/* Does the process sleep in its system call, and has not run since the last look? */
+/* Return true if @req sleeps in its system call, and did so when last seen. */
 static bool is_asleep(struct request *req)
 {
 	char path[64], buf[4096], *state, *switches;
@@ -522,7 +525,7 @@ static bool is_asleep(struct request *req)
 	return strchr("SD", state[8]) && req->switches == seen;
 }
 
-/* Wait until all requests that have not ended sleep. Return false if one ends instead. */
+/* Wait until all remaining requests sleep. Return false if one of them ends. */
 static bool all_asleep(const struct group *g)
 {
 	int i, waiting = count_waiting(g), asleep;

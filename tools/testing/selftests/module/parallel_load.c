@@ -17,11 +17,11 @@
 #define CGROUPS		"/sys/fs/cgroup/"
 #define CGROUP		CGROUPS "parallel_load/"
 #define LIMIT		60	/* seconds */
-#define MANY(t)		((t)->setup ? 16 : 64)	/* a removal is waited for 5 s only */
+#define MANY(t)		((t)->setup ? 16 : 64)	/* requests wait for a removal for 5 s only */
 
 /* Expected results other than 0, an errno, or KILLED */
 #define ONE_SUCCEEDS	(-10)	/* one 0, the rest EEXIST */
-#define LEAD_SUCCEEDS	(-11)	/* the same, and the 0 is for the longest waiting */
+#define LEAD_SUCCEEDS	(-11)	/* the same, and the oldest waiter gets 0 */
 #define EEXIST_OR_EBUSY	(-12)	/* depends on the kernel's version */
 
 /* Where the first request is held, if not at a gate */
@@ -38,7 +38,7 @@ enum event {
 	EV_STOP,	/* SIGSTOP, SIGCONT */
 	EV_TRACE,	/* attach and detach */
 	EV_FREEZE,	/* the cgroup freezer, thaw */
-	EV_TIMER,	/* SIGALRM every 3 s, SA_RESTART; many are never asleep at once */
+	EV_TIMER,	/* SIGALRM every 3 s, SA_RESTART; many requests never all sleep */
 	EV_KILL,	/* every other one of the other requests */
 	EV_KILL_FIRST,
 	EV_OPEN,	/* the gate of the first request opens, others stay closed */
@@ -57,15 +57,15 @@ struct test_case {
 	int hold;		/* gate, ASLEEP or NOWHERE */
 	enum event event;
 	bool after;		/* the others start after the event */
-	const char *setup;	/* load test_modload_gate before, with these arguments, */
-	const char *owner;	/* or hold it in its init function, and the first ASLEEP */
-	int prompt;		/* end while gates are closed: 1 the others, 2 the first, 3 all */
-	struct call rest;	/* the others but the first, which is held then and not prompt */
-	int limit;		/* and within so many seconds */
-	int late;		/* result of requests that come then */
+	const char *setup;	/* load test_modload_gate before, with these arguments */
+	const char *owner;	/* or hold it in init, with these, and the first ASLEEP */
+	int prompt;		/* must end while gates are closed: 1 others, 2 first, 3 all */
+	struct call rest;	/* the others but the first, which then stays held */
+	int limit;		/* seconds in which they must end */
+	int late;		/* result of requests made after that */
 	const char *log;	/* a text in the kernel log, */
 	int lines;		/* in at least one line, at most this many */
-	int wakeups;		/* of each of the others, on average, more than of the first */
+	int wakeups;		/* limit for each other, on average, beyond those of other 0 */
 	int n;			/* number of requests, 0: 2 and MANY */
 	const char *needs;	/* file, or word on the kernel's command line, or skip */
 };
@@ -280,7 +280,7 @@ static bool unload_all(void)
 {
 	unload(PREFIX "user");
 	unload(PREFIX "late");
-	return unload(PREFIX "gate") == ENOENT || errno == EPERM;
+	return unload(PREFIX "gate") == ENOENT || unload(PREFIX "gate") == EPERM;
 }
 
 static int count_lines(int log, const char *text)
@@ -296,7 +296,7 @@ static int count_lines(int log, const char *text)
 	return n;
 }
 
-/* Have all of @g noticed a signal? Loads that wait for a symbol must not. */
+/* Return true if all of @g noticed a signal, or if they wait for a symbol and sleep on. */
 static bool is_signalled(const struct test_case *t, const struct group *g)
 {
 	char buf[64] = "";
@@ -365,7 +365,7 @@ static void happen(const struct test_case *t, const struct group *first,
 		write_file(CGROUP "cgroup.freeze", "0");
 }
 
-/* Check for the results @want. A killed request has none. */
+/* Check that all results of @g are @want. Killed requests count as right. */
 static void expect(const char *who, const struct group *g, int want)
 {
 	int killed = count_err(g, KILLED), eexist = count_err(g, EEXIST);
@@ -540,11 +540,11 @@ int main(int argc, char **argv)
 {
 	struct call call = CALL("ctl");
 
-	/* The kernel calls it as modprobe -q -- NAME. */
+	/* request_module() runs this program as modprobe -q -- NAME, for any module. */
 	if (argc == 4 && !strcmp(argv[1], "-q")) {
-		call.module = argv[3] + strlen(PREFIX);
+		call.module = strstr(argv[3], PREFIX) == argv[3] ? argv[3] + strlen(PREFIX) : "";
 		alarm(15);
-		return load(get_image(&call), "");
+		return !get_image(&call) || load(get_image(&call), "");
 	}
 	ksft_print_header();
 	if (!load_ctl())

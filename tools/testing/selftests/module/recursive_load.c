@@ -6,8 +6,8 @@
  * are brought into place in the order of its steps. Then all results are compared with the row,
  * and all refusals in the kernel log.
  *
- * This program is also the helper. It finds the program that runs the test by the path by
- * which it is called, and there the memory that both share.
+ * This program is also the helper. The kernel runs the helper as /proc/PID/exe, where PID is the
+ * program that runs the test. The helper finds the shared memory there.
  */
 #include <ctype.h>
 #include <sched.h>
@@ -288,8 +288,8 @@ static void start_load(const struct test_case *t, int nr, char way, char step)
 }
 
 /*
- * Keep @pid from returning from its system call: a process of higher priority takes the only
- * CPU that it may run on. Return that process.
+ * Keep @pid from returning from its system call. Let a process of higher priority occupy the
+ * only CPU that @pid may run on. Return the ID of that process, or -1.
  */
 static pid_t hold_off(pid_t pid)
 {
@@ -450,7 +450,7 @@ static const char *expect_line(const char *chain)
 	return line;
 }
 
-/* All helpers that were refused must be in the log, and no other line. */
+/* Check that the log has a line for each refused helper, and no other refusal. */
 static void check_log(const struct test_case *t, int log)
 {
 	char lines[4][1024];
@@ -554,8 +554,8 @@ static void run_case(const struct test_case *t, char way)
 	clean_up(t->name);
 }
 
-/* Is module @nr requested by a module that it requests, directly or over others? */
-static bool is_in_ring(const char *next, int nr)
+/* Return whether module @nr requests itself, directly or through other modules. */
+static bool is_in_cycle(const char *next, int nr)
 {
 	int pos = nr, i;
 
@@ -571,7 +571,7 @@ static bool is_in_ring(const char *next, int nr)
 static void run_storm(const char *name, const char *next, char way)
 {
 	int log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK), barrier[2], i, n;
-	int loaded = 0, refused = 0, in_ring = 0, outside = 0, lines = 0;
+	int loaded = 0, refused = 0, in_cycle = 0, outside = 0, lines = 0;
 	char args[8][64], names[8][64];
 	struct group g[8], all;
 
@@ -580,7 +580,7 @@ static void run_storm(const char *name, const char *next, char way)
 	for (i = 0; i < NR_GATES; i++)
 		set_gate("reset", i);
 	if (pipe(barrier))
-		return;
+		ksft_exit_fail_msg("pipe: %s\n", strerror(errno));
 	for (i = 0; i < 8; i++) {
 		snprintf(names[i], sizeof(names[i]), PREFIX "%c", 'a' + i);
 		snprintf(args[i], sizeof(args[i]), next[i] == '-' ? "" : "ask=" PREFIX "%c-%c",
@@ -600,20 +600,20 @@ static void run_storm(const char *name, const char *next, char way)
 	close(barrier[0]);
 	close(barrier[1]);
 	for (i = 0, n = 0; i < 8; i++)
-		n += is_in_ring(next, i);
+		n += is_in_cycle(next, i);
 	check(wait_for(!count_waiting(&all)), "%d requests wait", count_waiting(&all));
 	for (i = 0; i < 8; i++) {
 		check(wait_for(is_done(&helps[i])), "helper %d: waits", i);
 		check(!helps[i].failed, "helper %d: failed: %s", i, errno_name(helps[i].req.err));
 		loaded += helps[i].succeeded;
-		*(is_in_ring(next, i) ? &in_ring : &outside) += helps[i].refused;
+		*(is_in_cycle(next, i) ? &in_cycle : &outside) += helps[i].refused;
 	}
-	refused = in_ring + outside;
+	refused = in_cycle + outside;
 	loaded += count_err(&all, 0);
 	check(loaded == 8, "loads: want 8, got %d", loaded);
 	check(count_err(&all, 0) + count_err(&all, EEXIST) == all.n, "requests: %s", results(&all));
 	check(!outside, "refused without a deadlock: %d", outside);
-	check(!n == !in_ring && in_ring <= n, "refused: %d of %d modules in rings", in_ring, n);
+	check(!n == !in_cycle && in_cycle <= n, "refused: %d of %d modules in cycles", in_cycle, n);
 	while (read_refusal(log))
 		lines++;
 	check(lines == refused, "log: want %d lines, got %d", refused, lines);

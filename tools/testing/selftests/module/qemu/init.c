@@ -103,7 +103,7 @@ static void write_to(const char *path, const char *what)
 }
 
 /*
- * Break the guest as a broken kernel would. The boot must fail in each case, also if all
+ * Break the guest as a broken kernel would. The boot must fail in each case, even if all
  * tests pass after a warning.
  */
 static void break_guest(const char *what)
@@ -171,7 +171,7 @@ static int run(char *const argv[])
 	return finish(start(argv, -1));
 }
 
-/* The counters of MODULE_STATS. A request is a load, merged, or failed. */
+/* The counters of MODULE_STATS. They miss requests that end before their image is read. */
 struct mod_stats {
 	unsigned long loads, merged, failed, wasted_bytes;
 };
@@ -233,7 +233,7 @@ static double now(void)
 	return t.tv_sec + t.tv_nsec / 1e9;
 }
 
-/* Print the KTAP line of the coldplug. */
+/* Run a coldplug if the guest has udev. Print its figures and its KTAP line. */
 static void run_coldplug(void)
 {
 	static char *const udevd[] = { "/lib/systemd/systemd-udevd", "--daemon", NULL };
@@ -321,7 +321,7 @@ static bool detects_leaks(void)
 	return !access(LEAKS, W_OK) && !(opt && !strcmp(opt, "no"));
 }
 
-/* kmemleak skips objects younger than five seconds, and reports those found by two scans. */
+/* Scan twice. kmemleak reports what two scans find, if it is older than five seconds. */
 static void scan_for_leaks(void)
 {
 	for (int i = 0; i < 2; i++) {
@@ -332,7 +332,7 @@ static void scan_for_leaks(void)
 
 /*
  * Ignore memory leaked before the first module. For example, 6.1 does not free the caches
- * of ACPI if that fails.
+ * of ACPI if ACPI cannot be initialized.
  */
 static void clear_earlier_leaks(void)
 {

@@ -16,7 +16,7 @@ struct moment {
 	int64_t ns;
 };
 
-/* Read both clocks at one moment. Return the reading that took least time of many. */
+/* Read both clocks many times. Return the reading that took the least time. */
 static struct moment now(void)
 {
 	uint64_t least = UINT64_MAX;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the test modules share with each other and with parallel_load. */
+/* Gates and functions that the test modules and parallel_load share. */
 enum test_modload_gate {
 	GATE_INIT,	/* test_modload_gate: init function */
 	GATE_PARAM,	/* test_modload_gate: parameter "hold" */
 	GATE_ASYNC,	/* test_modload_gate: asynchronous part of init */
 	GATE_EXIT,	/* test_modload_gate: exit function */
 	GATE_USER,	/* test_modload_user: init function */
-	GATE_GOING,	/* either module: notifier of a failed load or a removal */
+	GATE_GOING,	/* all modules but ctl: notifier of a failed load or a removal */
 	GATE_COPY,	/* page fault in memory mapped from /dev/test_modload_ctl */
 	GATE_READ,	/* read of /proc/test_modload_error or /proc/test_modload_oops */
 	NR_GATES

@@ -2,9 +2,9 @@
 /*
  * Gates at which the other test modules stop
  *
- * /sys/module/test_modload_ctl/parameters/gates has a line for each gate: is it closed, how
- * many tasks have come to it since the last reset, how many stand in it. Write "close N",
- * "open N" or "reset 0". A reset opens all gates. The counters outlive a failed load.
+ * /sys/module/test_modload_ctl/parameters/gates has three numbers for each gate: 1 if it is
+ * closed, the tasks that came to it since the last reset, and the tasks that wait at it. Write
+ * "close N", "open N" or "reset 0". A reset opens all gates. The numbers outlive a failed load.
  */
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
@@ -58,7 +58,7 @@ static int gates_get(char *buf, const struct kernel_param *kp)
 static const struct kernel_param_ops gates_ops = { .set = gates_set, .get = gates_get };
 module_param_cb(gates, &gates_ops, NULL, 0600);
 
-/* Return how many tasks have come to the gate, or -EINTR after a fatal signal. */
+/* Wait until the gate is open. Return how many tasks came up to this one, or -EINTR if killed. */
 int test_modload_pass(enum test_modload_gate nr)
 {
 	int ret, err;
@@ -89,7 +89,7 @@ static int modload_notify(struct notifier_block *nb, unsigned long state, void *
 
 static struct notifier_block modload_nb = { .notifier_call = modload_notify };
 
-/* The first page never comes. Others come when the gate is open. */
+/* Stop at a gate. Then fail for the first page, and map a page of zeros for others. */
 static vm_fault_t ctl_fault(struct vm_fault *vmf)
 {
 	if (test_modload_pass(GATE_COPY) < 0 || !vmf->pgoff)
@@ -114,7 +114,7 @@ static struct miscdevice ctl_dev = {
 	.fops	= &ctl_fops,
 };
 
-/* Stop at a gate, then fail. The first read oopses, or has an errno of its own. */
+/* Stop at a gate, then fail. The first read oopses or fails with -EIO, later ones with -ENXIO. */
 static ssize_t ctl_read(struct kiocb *iocb, struct iov_iter *iter)
 {
 	bool oops = pde_data(file_inode(iocb->ki_filp));

@@ -12,7 +12,7 @@ static int ret;			/* init returns it, */
 static int fails = INT_MAX;	/* but only the first so many inits */
 static bool async;		/* init leaves a part of its work to async_schedule() */
 static int exit_ms;		/* exit waits for a timer, */
-static char *exit_ask = "";	/* and for a work that requests this module */
+static char *exit_ask = "";	/* and for work that requests the module named here */
 static char *oops = "";		/* after the gate in param, init or exit */
 module_param(tag, int, 0);
 module_param(ret, int, 0);
@@ -22,12 +22,12 @@ module_param(exit_ms, int, 0);
 module_param(exit_ask, charp, 0);
 module_param(oops, charp, 0);
 
-static int gate = GATE_INIT;	/* where init stops, */
-static char *ask = "";		/* before it requests this module, */
-static bool nowait;		/* maybe without waiting for it, */
-static int then = -1;		/* and stops again */
-static char *live_ask = "";	/* requests this module when it is live itself */
-static char *exit_request = "";	/* exit requests this module */
+static int gate = GATE_INIT;	/* init stops at this gate first */
+static char *ask = "";		/* then init requests the module named here, */
+static bool nowait;		/* by request_module_nowait() if true, */
+static int then = -1;		/* and stops at this gate, if any */
+static char *live_ask = "";	/* a notifier requests this name when the module is live */
+static char *exit_request = "";	/* the exit function requests this name */
 module_param(gate, int, 0);
 module_param(ask, charp, 0);
 module_param(nowait, bool, 0);
@@ -44,7 +44,7 @@ static int pass_or_oops(enum test_modload_gate nr, const char *where)
 	return err;
 }
 
-/* Parameter "hold" stops at a gate. Its value is the errno of the first @fails loads. */
+/* Stop at a gate. If the value is negative, the first @fails loads fail with it. */
 static int hold_set(const char *val, const struct kernel_param *kp)
 {
 	int nr = pass_or_oops(GATE_PARAM, "param"), err;
