@@ -93,8 +93,8 @@ struct test_case {
 #define SIGNAL_REMOVAL(_name, _event, _n, _err, _inits)						\
 	{ "signal_removal_" _name, "if", { 0, _err }, _inits, REMOVE, GATE, GATE_EXIT, _event,	\
 	  .setup = "", .n = _n }
-#define DEAD_BEFORE(_name, _way, _err, _inits, ...)						\
-	{ "dead_before_" _name, _way, { KILLED, _err }, _inits, __VA_ARGS__, .n = 16,		\
+#define DEAD_BEFORE(_name, _way, _n, _err, _inits, ...)						\
+	{ "dead_before_" _name, _way, { KILLED, _err }, _inits, __VA_ARGS__, .n = _n,		\
 	  .event = EV_OPEN, .after = true, .prompt = 3, .limit = 10,				\
 	  .needs = "parallel_load.oops" }
 #define DEAD_OWNER(_name, _err, _inits, ...)							\
@@ -262,9 +262,9 @@ static const struct test_case cases[] = {
 	{ "dead_in_read", "f", { KILLED, ENXIO }, 0, EDIT(E_READ_OOPS, ""), .hold = GATE_READ,
 	  .event = EV_OPEN, .prompt = 3, .limit = 60, .n = 16, .needs = "parallel_load.oops" },
 	/* Requests that begin after that get their result at once */
-	DEAD_BEFORE("read", "f", ENXIO, 0, EDIT(E_READ_OOPS, ""), .hold = GATE_READ),
-	DEAD_BEFORE("init", "m", EBUSY, 1, DEAD("test_modload_d4", "oops=init")),
-	DEAD_OWNER("symbol", EBUSY, 0, USER, .owner = "oops=init"),
+	DEAD_BEFORE("read", "f", 16, ENXIO, 0, EDIT(E_READ_OOPS, ""), .hold = GATE_READ),
+	DEAD_BEFORE("init", "m", 16, EBUSY, 1, DEAD("test_modload_d4", "oops=init")),
+	DEAD_BEFORE("symbol", "m", 2, EBUSY, 1, ARGS("oops=init"), USER, .late = EBUSY),
 };
 
 static bool failed;
