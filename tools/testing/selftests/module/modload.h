@@ -218,14 +218,14 @@ static struct elf_shdr *find_section(const struct image *image, const char *name
 }
 
 /* Overwrite the first @text in a section, and what follows it, by @with and a NUL. */
-static void replace(const struct image *image, const char *section, const char *text,
-		    const char *with)
+static char *replace(const struct image *image, const char *section, const char *text,
+		     const char *with)
 {
 	const struct elf_shdr *sec = find_section(image, section);
-	char *found = memmem(image->data + sec->sh_offset, sec->sh_size, text, strlen(text));
+	char *found = sec ? memmem(image->data + sec->sh_offset, sec->sh_size, text,
+				   strlen(text)) : NULL;
 
-	if (found)
-		memcpy(found, with, strlen(with) + 1);
+	return found ? memcpy(found, with, strlen(with) + 1) : NULL;
 }
 
 /* Rename the first or the last symbol of test_modload_gate that is looked up. */
@@ -233,6 +233,7 @@ static void rename_symbol(const struct image *image, bool last, const char *with
 {
 	const struct elf_shdr *tab = find_section(image, ".symtab");
 	char *names = image->data + find_section(image, ".strtab")->sh_offset, *found = NULL;
+	char *version;
 	struct elf_sym *sym = (void *)(image->data + tab->sh_offset);
 	struct elf_sym *end = sym + tab->sh_size / sizeof(*sym);
 
@@ -240,6 +241,10 @@ static void rename_symbol(const struct image *image, bool last, const char *with
 		if (sym->st_shndx == SHN_UNDEF && (last || !found) &&
 		    !strncmp(names + sym->st_name, SYMBOL, strlen(SYMBOL)))
 			found = names + sym->st_name;
+	/* The CRC that CONFIG_MODVERSIONS compares stands before the name. */
+	version = found ? replace(image, "__versions", found, with) : NULL;
+	if (version)
+		memset(version - sizeof(long), 0, sizeof(long));
 	if (found)
 		memcpy(found, with, strlen(with) + 1);
 }
@@ -249,6 +254,7 @@ static void edit_image(struct image *image, unsigned int edits, const char *rena
 	struct elf_shdr *note = find_section(image, ".note.gnu.build-id");
 	struct elf_shdr *exports = find_section(image, "__ksymtab_gpl") ?:
 				   find_section(image, "__ksymtab");
+	struct elf_shdr *crcs = find_section(image, "__kcrctab_gpl");
 	char from[64], to[64];
 
 	/* The build ID is at the end of the note. */
@@ -268,6 +274,9 @@ static void edit_image(struct image *image, unsigned int edits, const char *rena
 		replace(image, "__ksymtab_strings", SYMBOL "1", SYMBOL "0");
 		replace(image, "__ksymtab_strings", SYMBOL "2", SYMBOL "3");
 	}
+	/* Whichever module exports it, symbol 3 has the CRC that rename_symbol() writes. */
+	if (crcs && replace(image, "__ksymtab_strings", SYMBOL "3", SYMBOL "3"))
+		memset(image->data + crcs->sh_offset, 0, crcs->sh_size);
 	if (rename) {
 		snprintf(from, sizeof(from), "name=%s", image->name);
 		snprintf(to, sizeof(to), "name=%s", rename);

@@ -1,14 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * Test what concurrent requests for one module return.
- *
- * A case is a row of a table. The runner holds the first request at a gate of
- * test_modload_ctl, starts the others, and sees them sleep in their system call. Then it
- * lets an event happen, opens the gates, and compares all results with the row.
- *
- * Cases run with 2 and with many requests, by init_module(), by finit_module() of one file, by
- * finit_module() of a copy for each, and mixed. An argument selects tests by name.
- */
+/* Test what concurrent requests for one module return. README explains the table of cases. */
 #include <sys/mount.h>
 
 #include "modload.h"
