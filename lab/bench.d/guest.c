@@ -364,7 +364,8 @@ static void measure_room(void)
 
 /*
  * One load without waiters, counted by a clock that advances by 1 ns with each
- * instruction (QEMU's -icount), and only while this task runs.
+ * instruction (QEMU's -icount), and only while this task runs. Report the least: other loads
+ * contain timer interrupts, and on 7.3 every second one fills a huge page for modules.
  */
 static void count_instructions(const char *name)
 {
@@ -389,7 +390,7 @@ static void count_instructions(const char *name)
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
 		qsort(counts[i], n, sizeof(counts[i][0]), by_value);
-		printf("instructions.%s.%s %.0f\n", name, parts[i], counts[i][n / 2]);
+		printf("instructions.%s.%s %.0f\n", name, parts[i], counts[i][0]);
 	}
 	free_image(&image);
 }
