@@ -70,7 +70,7 @@ static void read_build_id(const struct user_image *image, const Elf_Shdr *sec,
  * @build_id: where to put the build ID, BUILD_ID_SIZE_MAX bytes. All zero if there is none
  *
  * Context: Process context. Sleeps for as long as the page faults take.
- * Return: Whether there is a name. If not, both buffers may have been written to.
+ * Return: true if there is a name. Otherwise false, and both buffers may have been written to.
  */
 bool module_peek(const void __user *umod, unsigned long len, char *name, unsigned char *build_id)
 {

@@ -34,7 +34,7 @@
  *	task, inode, args, flags		constant
  *
  * Invariant: a listed module is live, or its name has an owner, or that owner died. A load takes
- * the name before it adds the module, and gives it up as it sets MODULE_STATE_LIVE under
+ * the name before it adds the module. It gives the name up as it sets MODULE_STATE_LIVE under
  * loads_lock, or once the module is off the list. A removal takes it as it sets MODULE_STATE_GOING.
  *
  * No lost wakeups: a request joins an owner on running_loads, under loads_lock. An owner leaves
