@@ -32,7 +32,6 @@
 #include "requests.h"
 
 #define MODULES		"/bench"
-#define GATE		"/sys/module/bench_mid/parameters/hold"
 #define CALLS		"/run/bench.calls"
 
 /* The storm of a host with 448 CPUs: so many modules, so many requests for each */
@@ -144,18 +143,22 @@ static void load_other(int nr)
 	_exit(0);
 }
 
-/* Start a load whose init function waits until GATE is 0, and fails. */
+static char gate[64];	/* the parameter hold of the module that is held */
+static void (*when_all_asleep)(void);	/* called before the gate opens */
+
+/* Start a load whose init function waits until the gate is 0, and fails. */
 static void start_held_load(const struct image *image, enum way way)
 {
 	struct slot slot = {};
 
+	snprintf(gate, sizeof(gate), "/sys/module/%s/parameters/hold", image->name);
 	if (!start()) {
 		load(image->data, image->len, open_module(image, way), way,
 		     "hold=1 ret=-19", &slot);
 		wait_on(&shared->leave);
 		_exit(0);
 	}
-	while (access(GATE, W_OK))
+	while (access(gate, W_OK))
 		nap(10);
 	shared->held = true;
 }
@@ -179,7 +182,9 @@ static void try_open_gate(int n)
 		if (state != 'S')
 			return;
 	}
-	write_file(GATE, "0");
+	if (when_all_asleep)
+		when_all_asleep();
+	write_file(gate, "0");
 	shared->held = false;
 }
 
@@ -363,23 +368,24 @@ static void measure_room(void)
 }
 
 /*
- * One load without waiters, counted by a clock that advances by 1 ns with each
- * instruction (QEMU's -icount), and only while this task runs. Report the least: other loads
- * contain timer interrupts, and on 7.3 every second one fills a huge page for modules.
+ * One load and removal, counted by a clock that advances by 1 ns with each instruction (QEMU's
+ * -icount), and only while this task runs. Report the least: other loads contain timer
+ * interrupts, and on 7.3 every second one fills a huge page for modules.
  */
-static void count_instructions(const char *name)
+static void count_instructions(const char *name, enum way way, size_t n, const char *key)
 {
 	static const char * const parts[] = { "load", "unload", "both" };
 	static double counts[ARRAY_SIZE(parts)][101];
 	struct image image = read_module(name);
-	const size_t n = ARRAY_SIZE(counts[0]);
+	int fd = open_module(&image, way);
 
 	for (size_t i = 0; i < n; i++) {
 		double t0, t1, t2;
 
 		t0 = seconds(CLOCK_PROCESS_CPUTIME_ID);
-		if (syscall(SYS_init_module, image.data, image.len, ""))
-			die("init_module %s", name);
+		if (way == INIT_MODULE ? syscall(SYS_init_module, image.data, image.len, "") :
+					 syscall(SYS_finit_module, fd, "", 0))
+			die("load %s", name);
 		t1 = seconds(CLOCK_PROCESS_CPUTIME_ID);
 		if (syscall(SYS_delete_module, name, O_NONBLOCK))
 			die("delete_module %s", name);
@@ -390,8 +396,38 @@ static void count_instructions(const char *name)
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
 		qsort(counts[i], n, sizeof(counts[i][0]), by_value);
-		printf("instructions.%s.%s %.0f\n", name, parts[i], counts[i][0]);
+		printf("%s.%s %.0f\n", key, parts[i], counts[i][0]);
 	}
+	close(fd);
+	free_image(&image);
+}
+
+static int nr_owners;
+
+static void count_with_owners(void)
+{
+	char key[64];
+
+	snprintf(key, sizeof(key), "owners.%d", nr_owners);
+	count_instructions("bench_tiny", ONE_FILE, 11, key);
+}
+
+/*
+ * The same while so many requests for copies of another module wait for its load. On the patched
+ * kernel each owns its file, and a request for a file looks at all of them.
+ */
+static void measure_owners(int n)
+{
+	struct image image = read_module("bench_held");
+	double figures[NR_FIGURES];
+
+	nr_owners = n;
+	when_all_asleep = count_with_owners;
+	begin();
+	start_held_load(&image, COPIES);
+	add_requests(0, &image, COPIES, n, "");
+	measure(n, &image, figures);
+	unload(image.name);
 	free_image(&image);
 }
 
@@ -627,8 +663,13 @@ int main(int argc, char *argv[])
 	opt = getenv("MAX");
 	max = opt ? atoi(opt) : 512;
 	if (!strcmp(what, "instructions")) {
-		count_instructions("bench_tiny");
-		count_instructions("bench_mid");
+		count_instructions("bench_tiny", INIT_MODULE, 101, "instructions.bench_tiny");
+		count_instructions("bench_mid", INIT_MODULE, 101, "instructions.bench_mid");
+	} else if (!strcmp(what, "owners")) {
+		count_with_owners();
+		measure_owners(500);
+		if (max >= 512)
+			measure_owners(MAX_REQUESTS);
 	} else if (!strcmp(what, "requests")) {
 		measure_requests(max);
 	} else if (!strcmp(what, "failures")) {

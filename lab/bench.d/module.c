@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A module that the benchmark loads. Kbuild makes six of it. */
+/* A module that the benchmark loads. Kbuild makes seven of it. */
 #include <linux/compiler.h>
 #include <linux/delay.h>
 #include <linux/init.h>

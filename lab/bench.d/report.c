@@ -339,6 +339,7 @@ static void print_instructions(void)
 	static const char * const modules[] = { "bench_tiny", "bench_mid" };
 	static const char * const titles[] = { "4 KiB", "256 KiB" };
 	static const char * const parts[] = { "load", "unload", "both" };
+	static const int owners[] = { 0, 500, 10000 };
 	double v = 0, p = 0;
 
 	printf("\n%-48s %9s %9s %8s\n", "Instructions of one load without waiters",
@@ -351,6 +352,11 @@ static void print_instructions(void)
 			printf("%-7s %-40s %9.0f %9.0f %8.4f\n", titles[m], parts[i], v, p, p / v);
 		}
 	}
+	for (size_t i = 0; i < ARRAY_SIZE(owners); i++)
+		if (get(BASE, &v, "owners.%d.both", owners[i]) &&
+		    get(PATCHED, &p, "owners.%d.both", owners[i]))
+			printf("4 KiB   a file, %5d other requests wait %9s%9.0f %9.0f %8.4f\n",
+			       owners[i], "", v, p, p / v);
 }
 
 /*
@@ -365,6 +371,9 @@ static const struct {
 	{ "load and unload of 4 KiB without waiters, instructions",
 	  "instructions.bench_tiny.both", NULL, 1.004, true },
 	{ "the same, 256 KiB", "instructions.bench_mid.both", NULL, 1.004, true },
+	{ "4 KiB from a file, 500 other requests wait, instructions", "owners.500.both",
+	  NULL, 1, true },
+	{ "the same, 10,000", "owners.10000.both", NULL, 1, true },
 	{ "128 requests for one file against 1, live, wall clock",
 	  "requests.one_file.live.128.wall_s", "requests.one_file.live.1.wall_s", 1.5, false },
 	{ "the same, init returns -ENODEV", "requests.one_file.init_fails.128.wall_s",

@@ -11,7 +11,7 @@
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define MIB		(1024.0 * 1024.0)
 #define PAGE		4096UL
-#define MAX_REQUESTS	8940
+#define MAX_REQUESTS	10000
 #define MAX_ROUNDS	100
 
 enum way { INIT_MODULE, ONE_FILE, COPIES, NR_WAYS };
