@@ -6,10 +6,10 @@
 BASE ?= 6.12
 VARIANT ?= patched
 ARCH ?= x86_64
-# 16 CPUs make many concurrent requests. Emulated arm64 CPUs take turns, so that a load
-# takes seconds with 16; and a bisection boots each commit to see what breaks, not how
-# it scales.
-CPUS ?= $(if $(filter bisect-check,$(MAKECMDGOALS))$(filter arm64,$(ARCH)),4,16)
+# 16 CPUs make many concurrent requests. Emulated CPUs of other architectures take turns, so
+# that a load takes seconds with 16. A bisection boots each commit to see what breaks, and not
+# how it scales.
+CPUS ?= $(if $(filter bisect-check,$(MAKECMDGOALS))$(filter-out x86_64,$(ARCH)),4,16)
 export BASE VARIANT ARCH CPUS CONFIG GUEST KSRC JOBS FORCE TIMEOUT ROUNDS CPUS_LIST QUICK PARTS
 export KMODS HAMMER INPUTS FROM TO CONTINUE ABORT SERIES V KBUILD SIZE ARGS
 # Errors begin with what the user typed, whichever script finds them.
@@ -29,7 +29,7 @@ TARGETS := boot check check-long check-peers bisect-check bench measure deb deb-
 
 ## help       this text (the default)
 help:
-	@echo 'make TARGET [BASE=$(BASE)] [VARIANT=patched|base|debug|kcsan] [CPUS=16] [ARCH=x86_64|arm64] [KSRC=dir] [JOBS=n]'
+	@echo 'make TARGET [BASE=$(BASE)] [VARIANT=patched|base|debug|kcsan] [CPUS=16] [KSRC=dir] [JOBS=n]'
 	@sed -n 's/^## /  /p; s/^##$$//p' Makefile
 
 ## boot       boot the kernel in QEMU: udev coldplug, the kselftest, a summary
@@ -64,6 +64,7 @@ help:
 ## measure:     KBUILD=dir (headers of another kernel), ARGS=--help, SIZE=MiB (to sign it)
 ## check-long:  HAMMER=600
 ## check-peers: TESTS=NAME
+## ARCH=:       i386, arm64, ppc64le, s390x: boot, check and others, with 4 emulated CPUs
 ## FORCE=1:     tree, clean: discard work in build/BASE/linux; refresh: overwrite patches/;
 ##              port: replay all commits; bench, bisect-check: start over
 $(TARGETS):

@@ -18,7 +18,7 @@ module_param(load_report_secs, uint, 0644);
 atomic_t merged_requests, taken_over_loads, dead_owners;
 atomic_long_t longest_wait_ms;
 #define MAX_LINE	256
-#define AGE(owner)	(((u32)(get_jiffies_64() / 16) - (owner)->since) * 16ULL)
+#define AGE(owner)	(((u32)(get_jiffies_64() / 16) + 1 - (owner)->since) * 16ULL)
 static const char * const needs[] = { "file", "name", "symbol" };
 
 static const char *name_of(const struct shared_load_info *owner)
@@ -58,8 +58,8 @@ static u64 report_if_due(const struct shared_load_info *req)
 	/* The owner of a file can wait for the owner of a name, and that for a symbol. */
 	for (owner = req->owner; owner && owner->owner;)
 		owner = owner->owner;
-	/* @req may have waited for an earlier owner. The age can be too low by 15 jiffies. */
-	if (owner && !owner->reported && AGE(owner) + 16 >= secs * HZ) {
+	/* @req may have waited for an earlier owner. The age can be too high by 16 jiffies. */
+	if (owner && !owner->reported && AGE(owner) >= secs * HZ) {
 		owner->reported = true;
 		describe(line, " takes long", owner);
 	}

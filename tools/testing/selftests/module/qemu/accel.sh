@@ -8,9 +8,12 @@ set -eu
 
 : "${ARCH:?}" "${IMAGE:?}"
 machine=q35 arch=$ARCH
-if [ "$ARCH" = arm64 ]; then
-	machine=virt arch=aarch64
-fi
+case $ARCH in
+arm64) machine=virt arch=aarch64 ;;
+ppc64le | s390x)
+	echo tcg
+	exit ;;
+esac
 if [ "$(uname -m)" = "$arch" ] && [ -w /dev/kvm ] &&
 	timeout --foreground -k 5 30 "qemu-system-$arch" -machine "$machine,accel=kvm" \
 		-cpu max -m 1G -nodefaults -display none -monitor none -no-reboot \

@@ -8,6 +8,7 @@
  *	control=WHAT	break the guest, see break_guest()
  *	programs=NAMES	selftests to run, separated by commas
  *	tests=ARGS	arguments of the last selftest, separated by commas
+ *	ktap=DEVICE	print KTAP there. Default: /dev/ttyS1
  *	leaks=no	do not scan for memory leaks, because a task that dies leaves some
  */
 
@@ -61,19 +62,6 @@ static void mount_one(const char *type, const char *where, bool required)
 		die("mount %s on %s", type, where);
 }
 
-static void print_to_second_port(void)
-{
-	int fd = open("/dev/ttyS1", O_RDWR | O_NOCTTY);
-
-	if (fd < 0)
-		die("open /dev/ttyS1");
-	dup2(fd, STDOUT_FILENO);
-	dup2(fd, STDERR_FILENO);
-	if (fd > STDERR_FILENO)
-		close(fd);
-	setvbuf(stdout, NULL, _IOLBF, 0);
-}
-
 /* Return the value of key=value on the kernel's command line, or NULL. */
 static char *boot_option(const char *key)
 {
@@ -92,6 +80,20 @@ static char *boot_option(const char *key)
 			return word + len + 1;
 	}
 	return NULL;
+}
+
+static void print_to_second_port(void)
+{
+	char *path = boot_option("ktap") ?: "/dev/ttyS1";
+	int fd = open(path, O_RDWR | O_NOCTTY);
+
+	if (fd < 0)
+		die("open %s", path);
+	dup2(fd, STDOUT_FILENO);
+	dup2(fd, STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+	setvbuf(stdout, NULL, _IOLBF, 0);
 }
 
 static void write_to(const char *path, const char *what)

@@ -46,7 +46,7 @@ esac
 
 # The first serial port of the guest is the console, and ttyS1 is the second.
 case $ARCH in
-x86_64)
+x86_64 | i386)
 	# Without lpj= each emulated CPU calibrates its delay loop, which takes most of
 	# the boot.
 	append="console=ttyS0 $append tsc=reliable no_timer_check lpj=5000000"
@@ -58,7 +58,7 @@ x86_64)
 	# KASAN can report an interrupt early in the boot if the CPU has page tables with
 	# five levels, because the kernel does not see that feature for a moment.
 	cpu=max,la57=off
-	set -- qemu-system-x86_64 -machine "q35,accel=$accel" \
+	set -- "qemu-system-$ARCH" -machine "q35,accel=$accel" \
 		-serial "file:$OUT/console.log" -serial stdio ;;
 arm64)
 	append="console=ttyAMA0 earlycon $append"
@@ -67,7 +67,20 @@ arm64)
 		-device pci-serial-2x,chardev1=none,chardev2=ktap \
 		-chardev null,id=none -chardev stdio,id=ktap \
 		-serial "file:$OUT/console.log" ;;
-*)	fail "ARCH=$ARCH is neither x86_64 nor arm64" ;;
+ppc64le)
+	append="console=hvc0 $append"
+	cpu=power9
+	set -- qemu-system-ppc64 -machine "pseries,accel=$accel" \
+		-device pci-serial-2x,chardev1=none,chardev2=ktap \
+		-chardev null,id=none -chardev stdio,id=ktap \
+		-serial "file:$OUT/console.log" ;;
+s390x)
+	append="console=ttysclp0 ktap=/dev/hvc0 $append"
+	cpu=max
+	set -- qemu-system-s390x -machine "s390-ccw-virtio,accel=$accel" \
+		-device virtio-serial-ccw -device virtconsole,chardev=ktap \
+		-chardev stdio,id=ktap -serial "file:$OUT/console.log" ;;
+*)	fail "ARCH=$ARCH is none of x86_64, i386, arm64, ppc64le, s390x" ;;
 esac
 programs=$(echo "$PROGRAMS" | tr -s ' ' ,)
 append="$append programs=$programs${CONTROL:+ control=$CONTROL}${TESTS:+ tests=$TESTS} $APPEND"
