@@ -326,10 +326,11 @@ static bool verify(struct shared_load_info *req, const char *name)
  *
  * Context: Process context. Sleeps.
  * Return: 0 if @req is the owner until shared_load_live() or shared_load_end(), and no module has
- * the name, or as shared_load_peek() says. %-EEXIST if the module is live. %-EBUSY if the owner
- * died, or a removal takes too long. %-ERESTARTSYS if a signal arrived. %-EPERM if loading modules
- * was disabled meanwhile. %-ENOEXEC if @name has no NUL. %-EDEADLK if the owner waits for @req.
- * Otherwise the errno of an owner that made the same request.
+ * the name. After a peek, 0 also if the image must be copied. %-EEXIST if the module is live.
+ * %-EBUSY if the owner died, or a removal takes too long.
+ * %-ERESTARTSYS if a signal arrived. %-EPERM if loading modules was disabled meanwhile.
+ * %-EDEADLK if the owner waits for @req.
+ * %-ENOEXEC if @name has no NUL. Otherwise the errno of an owner that made the same request.
  */
 int shared_load_claim(struct shared_load_info *req, const char *name)
 {
