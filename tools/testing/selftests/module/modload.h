@@ -514,24 +514,24 @@ static int count_err(const struct group *g, int err)
 	return n;
 }
 
-/* Return true if @req sleeps in its system call, and did so when last seen. */
+/* Return true if @req sleeps in its system call, not on a lock, and did so when last seen. */
 static bool is_asleep(struct request *req)
 {
-	char path[64], buf[4096], *state, *switches;
+	char path[64], buf[4096], stack[4096], *state, *switches;
 	long seen = req->switches;
 
 	snprintf(path, sizeof(path), "/proc/%d/syscall", req->pid);
 	read_file(path, buf, sizeof(buf));
-	if (strtol(buf, NULL, 10) != req->nr)
+	snprintf(path, sizeof(path), "/proc/%d/stack", req->pid);
+	read_file(path, stack, sizeof(stack));
+	if (strtol(buf, NULL, 10) != req->nr || strstr(stack, "mutex_lock"))
 		return false;
 	snprintf(path, sizeof(path), "/proc/%d/status", req->pid);
 	read_file(path, buf, sizeof(buf));
 	state = strstr(buf, "\nState:\t");
 	switches = strstr(buf, "\nvoluntary_ctxt_switches:\t");
-	if (!state || !switches)
-		return false;
-	req->switches = strtol(strchr(switches, ':') + 1, NULL, 10);
-	return strchr("SD", state[8]) && req->switches == seen;
+	req->switches = switches ? strtol(strchr(switches, ':') + 1, NULL, 10) : 0;
+	return state && strchr("SD", state[8]) && req->switches == seen;
 }
 
 /* Wait until all remaining requests sleep. Return false if one of them ends. */
