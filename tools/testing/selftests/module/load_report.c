@@ -561,7 +561,8 @@ static const struct test tests[] = {
 		.taken_over = 1, .duplicates = 2),
 	COUNTED("interrupted_not_counted", 'i', LOAD, GATE_INIT, .sig = SIGUSR2),
 	COUNTED("symbol_wait_not_counted", 'i', LOAD, GATE_INIT, USER, .merged = 2),
-	{ "longest_wait_counted", run_longest_counted, N_STATS | N_SHORT, 'i', LOAD, GATE_INIT, .n = 1 },
+	{ "longest_wait_counted", run_longest_counted, N_STATS | N_SHORT, 'i', LOAD, GATE_INIT,
+	  .n = 1 },
 	/* The modules stay until a reboot */
 	{ "dead_owner_reported", run_dead, N_LOADS | N_OOPS, 'i', DEAD("test_modload_d5"),
 	  GATE_INIT, .n = 2, .text = "requests fail with -EBUSY until reboot",
