@@ -67,7 +67,7 @@ static struct shared_load_info *find_current(void)
 	return NULL;
 }
 
-/* Note the process of the helper. This runs in that process, before it executes a program. */
+/* Record the process of the helper. This runs in that process, before it executes a program. */
 static int start_helper(struct subprocess_info *info, struct cred *new)
 {
 	struct shared_load_helper *helper;
@@ -121,7 +121,7 @@ int shared_load_run_helper(struct subprocess_info *info, int wait)
 }
 
 /**
- * shared_load_find_maker() - note which helper makes a request
+ * shared_load_find_maker() - record which helper makes a request
  * @req: the record of the request
  * Context: The task of the request.
  */

@@ -43,7 +43,7 @@ static void describe(char *buf, const char *event, const struct shared_load_info
 		 owner->owner ? ", waits for " : "", owner->owner ? name_of(owner->owner) : "");
 }
 
-/* Report the owner if @req waited long enough. Return the jiffies until the next look. */
+/* Report the owner if @req waited long enough. Return the jiffies until the next check. */
 static u64 report_if_due(const struct shared_load_info *req)
 {
 	u64 secs = READ_ONCE(load_report_secs), waited = ktime_get_ns() - req->wait_since;
@@ -71,7 +71,7 @@ static u64 report_if_due(const struct shared_load_info *req)
 }
 
 /**
- * shared_load_wait_begin() - note and trace that @req begins to wait for @owner
+ * shared_load_wait_begin() - store and trace when @req begins to wait for @owner
  * @req: the record of the request
  * @owner: the record of the owner
  * Context: loads_lock held.
@@ -103,7 +103,7 @@ long shared_load_wait_or_report(struct shared_load_info *req, long timeout)
 			left = wait_for_completion_interruptible_timeout(&req->done, slice);
 		timeout -= slice - max(left, 0L);
 	} while (!left && timeout);
-	/* The caller can give up now. */
+	/* The caller may give up now, so this is the last check. */
 	if (!left)
 		report_if_due(req);
 	return left < 0 ? left : timeout;

@@ -19,7 +19,7 @@
 
 #include "shared_load.h"
 
-/* A smaller image is copied as fast as its name is found. */
+/* Copying a smaller image takes no longer than finding its name. */
 #define PEEK_MIN_LEN		SZ_64K
 /* No module is larger. */
 #define PEEK_MAX_LEN		SZ_1G

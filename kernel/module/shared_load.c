@@ -41,8 +41,8 @@
  * running_loads first, and then empties its waiters under the lock.
  *
  * Lifetime: a task frees its own record, which then is off running_loads, has no waiters, and
- * waits for no owner. If a deliverer took it off the owner's waiters, the task has waited for
- * complete(), the deliverer's last access. The record of a task that died is never freed.
+ * waits for no owner. If another task took it off a list of waiters, that task's last access is
+ * complete(), and the record's task waits for that. The record of a task that died is never freed.
  *
  * Ordering: complete() orders what a deliverer writes to a record before what the waiter reads.
  *
@@ -211,7 +211,7 @@ static void deliver_and_unlock(struct shared_load_info *owner)
 		req->owner = NULL;
 		list_move_tail(&req->wait, &delivered);
 	}
-	/* A new owner waits for nothing. Only a file can have an older one. */
+	/* A new owner waits for nothing. An older owner of the file may wait for a name. */
 	if (heirs[SHARED_LOAD_FILE])
 		shared_load_break_deadlocks(heirs[SHARED_LOAD_FILE]);
 	spin_unlock(&loads_lock);
@@ -235,7 +235,7 @@ static int state_of_module(const char *name)
 	return state;
 }
 
-/* Deliver for a dead @owner, or its dead owner. Return true if the lock was dropped for that. */
+/* If @owner or its own owner died, deliver its outcome. Return true if that dropped the lock. */
 static bool retire_if_dead(struct shared_load_info *owner)
 {
 	if (!(data_race(READ_ONCE(owner->task->flags)) & PF_EXITING))	/* never cleared */
@@ -295,7 +295,7 @@ static long wait_for_owner(struct shared_load_info *req, struct shared_load_info
 		period = min(2 * period, 30L * HZ);
 	} while (!must_leave);
 
-	/* A deliverer will complete @req. An interrupted owner hands over in shared_load_end(). */
+	/* A deliverer will complete @req. If @req is an owner now, shared_load_end() hands over. */
 	wait_for_completion(&req->done);
 	return req->err ?: left ?: 1;
 }

@@ -32,9 +32,9 @@ enum shared_load_need {
 /* A request to load or remove a module. shared_load.c describes the locking. */
 struct shared_load_info {
 	struct list_head list;		/* entry in running_loads, of an owner */
-	struct list_head waiters;	/* the requests that wait for this one */
+	struct list_head waiters;	/* the requests that wait for it */
 	struct list_head wait;		/* entry in @owner's waiters */
-	struct shared_load_info *owner;	/* the request that this one waits for */
+	struct shared_load_info *owner;	/* the request that it waits for */
 	enum shared_load_need need;	/* what it waits for */
 	struct completion done;		/* ends its wait */
 	struct task_struct *task;	/* made the request, and may have died */
@@ -48,7 +48,7 @@ struct shared_load_info {
 	bool unverified;		/* @name is that of an image which is not copied yet */
 	bool failing;			/* the first cause of its failure was observed */
 	bool late;			/* it joined @owner after that */
-	bool enomem;			/* the owner before this one failed with -ENOMEM */
+	bool enomem;			/* the owner before it failed with -ENOMEM */
 	bool reported;			/* the log says that it takes long */
 	bool initializing;		/* the init function was called */
 	u32 since;			/* when it became an owner, in units of 16 jiffies */

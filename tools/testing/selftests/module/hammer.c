@@ -272,7 +272,7 @@ static void start_round(void)
 		usleep(6 * 1000 * 1000);
 }
 
-/* Reap workers, and note which requests they left. Return how many workers remain. */
+/* Reap workers, and record which requests they left. Return how many workers remain. */
 static int reap(void)
 {
 	int i, left = 0;

@@ -57,6 +57,7 @@
 #define E_READ_OOPS	0x0800	/* the same, and the first read is an oops */
 #define E_LARGE		0x1000	/* followed by so many zeros that its name is peeked at */
 #define E_SLOW		0x2000	/* init_module() stops at GATE_COPY, then the memory comes */
+#define E_READ_ZEROS	0x4000	/* in a file that stops at GATE_READ and has only zeros */
 #define E_LATE_EXPORT	0x8000	/* exports the symbol of test_modload_late, no other */
 
 struct call {
@@ -299,10 +300,11 @@ static int open_image(const struct image *image, int flags)
 	int fd, rw = tmpfs ? open(TMPFS, O_TMPFILE | O_RDWR, 0600) : memfd_create("image", 0);
 	char path[64];
 
-	if (image->call.edits & (E_READ | E_READ_OOPS)) {
+	if (image->call.edits & (E_READ | E_READ_OOPS | E_READ_ZEROS)) {
 		close(rw);
 		return open(image->call.edits & E_READ ? "/proc/" PREFIX "error" :
-							 "/proc/" PREFIX "oops", O_RDONLY);
+			    image->call.edits & E_READ_OOPS ? "/proc/" PREFIX "oops" :
+							      "/proc/" PREFIX "zeros", O_RDONLY);
 	}
 	if (write(rw, image->data, image->len) != (ssize_t)image->len)
 		return -1;
@@ -386,7 +388,7 @@ static void make_stuck(struct image *image, bool comes)
 	image->len = len + page;
 }
 
-/* Make a request in this process or thread, and note its result. */
+/* Make a request in this process or thread, and record its result. */
 static void make_request(struct request *req, const struct call *call, char way,
 			 struct image image, const int *barrier)
 {

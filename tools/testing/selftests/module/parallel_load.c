@@ -36,6 +36,7 @@ enum event {
 	EV_LATE,	/* test_modload_late is loaded */
 	EV_FAULT,	/* the next allocation of the first request fails */
 	EV_DISABLE,	/* modules_disabled is set */
+	EV_LOCK_DOWN,	/* modules without a signature are refused from now on */
 };
 
 struct test_case {
@@ -178,9 +179,9 @@ static const struct test_case cases[] = {
 	  EDIT(E_LARGE, ""), GATE_COPY, EV_KILL_FIRST, .prompt = 1, .limit = 10 },
 	{ "copy_not_made", "ifc", { 0, EEXIST }, 1, EDIT(E_LARGE, ""), EDIT(E_LARGE | E_SLOW, ""),
 	  .event = EV_OPEN, .prompt = 1, .limit = 10 },
-	{ "copy_not_made_when_live", "ifc", { 0, EEXIST }, 1, EDIT(E_LARGE, ""),
+	{ "copy_skipped_when_live", "ifc", { 0, EEXIST }, 1, EDIT(E_LARGE, ""),
 	  EDIT(E_LARGE | E_SLOW, ""), .event = EV_OPEN, .after = true, .prompt = 3, .limit = 10 },
-	{ "copy_not_made_error_shared", "ic", { ENODEV, ENODEV }, 1, EDIT(E_LARGE, "ret=-19"),
+	{ "copy_skipped_error_shared", "ic", { ENODEV, ENODEV }, 1, EDIT(E_LARGE, "ret=-19"),
 	  EDIT(E_LARGE | E_SLOW, "ret=-19"), .event = EV_OPEN, .prompt = 1, .limit = 10 },
 	{ "copy_made_by_heir", "ic", { ENODEV, LEAD_SUCCEEDS }, 2, EDIT(E_LARGE, ENODEV_ONCE),
 	  EDIT(E_LARGE | E_BUILD_ID, ENODEV_ONCE) },
@@ -244,6 +245,10 @@ static const struct test_case cases[] = {
 	/* Modules stay as they are until a reboot */
 	{ "modules_disabled", "m", { ENODEV, EPERM }, 1, ARGS("ret=-19"), ARGS("tag=1"),
 	  .event = EV_DISABLE, .needs = "parallel_load.disable_modules", .n = 64 },
+	/* No module loads until a reboot */
+	{ "locked_down_error_shared", "f", { EPERM, EPERM }, 0, EDIT(E_READ_ZEROS, ""),
+	  .hold = GATE_READ, .event = EV_LOCK_DOWN, .log = "Lockdown: ", .lines = 1, .n = 64,
+	  .needs = "parallel_load.lock_down" },
 	/* The owner dies, and its module stays until a reboot */
 	DEAD_OWNER("param", KILLED, 0, DEAD("test_modload_d1", "oops=param hold=1"),
 		   .hold = GATE_PARAM),
@@ -316,6 +321,8 @@ static void happen(const struct test_case *t, const struct group *first,
 		check(!load(get_image(&late), ""), "test_modload_late: not loaded");
 	if (t->event == EV_DISABLE)
 		write_file("/proc/sys/kernel/modules_disabled", "1");
+	if (t->event == EV_LOCK_DOWN)
+		write_file("/sys/kernel/security/lockdown", "integrity");
 	if (t->event == EV_FAULT) {
 		snprintf(path, sizeof(path), "/proc/%d/fail-nth", first->req[0].pid);
 		write_file(path, "1");

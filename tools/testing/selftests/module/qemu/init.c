@@ -398,6 +398,7 @@ int main(void)
 	mount_one("debugfs", "/sys/kernel/debug", false);
 	mount_one("tracefs", "/sys/kernel/tracing", false);
 	mount_one("cgroup2", "/sys/fs/cgroup", false);
+	mount_one("securityfs", "/sys/kernel/security", false);
 	print_to_second_port();
 
 	uname(&u);

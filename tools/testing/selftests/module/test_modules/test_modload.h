@@ -8,7 +8,7 @@ enum test_modload_gate {
 	GATE_USER,	/* test_modload_user: init function */
 	GATE_GOING,	/* all modules but ctl: notifier of a failed load or a removal */
 	GATE_COPY,	/* page fault in memory mapped from /dev/test_modload_ctl */
-	GATE_READ,	/* read of /proc/test_modload_error or /proc/test_modload_oops */
+	GATE_READ,	/* read of /proc/test_modload_error, _oops or _zeros */
 	NR_GATES
 };
 

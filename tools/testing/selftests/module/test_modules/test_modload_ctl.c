@@ -114,13 +114,24 @@ static struct miscdevice ctl_dev = {
 	.fops	= &ctl_fops,
 };
 
-/* Stop at a gate, then fail. The first read oopses or fails with -EIO, later ones with -ENXIO. */
+enum { READ_FAILS, READ_OOPSES, READ_ZEROS };
+
+/*
+ * Stop at a gate. Then read zeros or fail. The first read that fails does so with -EIO or an oops,
+ * later ones with -ENXIO.
+ */
 static ssize_t ctl_read(struct kiocb *iocb, struct iov_iter *iter)
 {
-	bool oops = pde_data(file_inode(iocb->ki_filp));
+	long kind = (long)pde_data(file_inode(iocb->ki_filp));
 	int nr = test_modload_pass(GATE_READ);
+	size_t n;
 
-	if (oops && nr == 1) {
+	if (kind == READ_ZEROS && nr > 0) {
+		n = iov_iter_zero(iov_iter_count(iter), iter);
+		iocb->ki_pos += n;
+		return n;
+	}
+	if (kind == READ_OOPSES && nr == 1) {
 		/* The task uses the file forever, so the module must stay. */
 		__module_get(THIS_MODULE);
 		WRITE_ONCE(*(int *)NULL, 0);
@@ -130,9 +141,10 @@ static ssize_t ctl_read(struct kiocb *iocb, struct iov_iter *iter)
 
 static const struct proc_ops ctl_proc_ops = { .proc_read_iter = ctl_read };
 
-static void create_file(const char *name, void *oops)
+static void create_file(const char *name, long kind)
 {
-	struct proc_dir_entry *file = proc_create_data(name, 0400, NULL, &ctl_proc_ops, oops);
+	struct proc_dir_entry *file = proc_create_data(name, 0400, NULL, &ctl_proc_ops,
+						       (void *)kind);
 
 	/* An empty file is not read. */
 	if (file)
@@ -150,8 +162,9 @@ static int __init test_modload_ctl_init(void)
 		unregister_module_notifier(&modload_nb);
 		return err;
 	}
-	create_file("test_modload_error", NULL);
-	create_file("test_modload_oops", THIS_MODULE);
+	create_file("test_modload_error", READ_FAILS);
+	create_file("test_modload_oops", READ_OOPSES);
+	create_file("test_modload_zeros", READ_ZEROS);
 	return 0;
 }
 
@@ -159,6 +172,7 @@ static void __exit test_modload_ctl_exit(void)
 {
 	remove_proc_entry("test_modload_error", NULL);
 	remove_proc_entry("test_modload_oops", NULL);
+	remove_proc_entry("test_modload_zeros", NULL);
 	misc_deregister(&ctl_dev);
 	unregister_module_notifier(&modload_nb);
 }
