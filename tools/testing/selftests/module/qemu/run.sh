@@ -151,6 +151,8 @@ case $(cat "$OUT/status") in
 	tail -20 "$OUT/console.log"
 	fail "QEMU ended with status $(cat "$OUT/status")" ;;
 esac
+bail=$(grep -m 1 '^Bail out!' "$OUT/ktap.log" || :)
+[ -z "$bail" ] || fail "$bail"
 for program in $PROGRAMS; do
 	grep -Eq "^(not )?ok [0-9]+ $program( |\$)" "$OUT/ktap.log" || {
 		tail -20 "$OUT/console.log"
